@@ -1,0 +1,50 @@
+/** Every code an {@link R1Error} can carry, and what it means. */
+export const errorCodes = {
+  E_ABORTED: "the caller's AbortSignal fired",
+  E_BAD_CHECKPOINT: "a model file is malformed, truncated or does not fit its config",
+  E_BAD_INPUT: "a chat template or prompt cannot be rendered from this input",
+  E_BINDING: "the native addon could not be loaded",
+  E_CONTEXT_OVERFLOW: "the prompt and the tokens asked for do not fit the context",
+  E_DEVICE_LOST: "the device reported an error it cannot recover from; this model must be disposed and loaded again",
+  E_DEVICE_UNAVAILABLE: "no usable GPU: no driver, a driver that is too old, or an unsupported card",
+  E_DISPOSED: "the model was disposed",
+  E_INTERNAL: "a bug in r1-native",
+  E_INVALID_ARGUMENT: "the native layer was given something TypeScript should have refused",
+  E_NOT_FOUND: "a file or folder does not exist",
+  E_OUT_OF_MEMORY: "host or device memory does not suffice",
+  E_SAMPLING: "no token can be drawn: nothing is allowed, or the logits are not finite",
+  E_TIMEOUT: "the request took longer than its timeoutMs",
+  E_UNSUPPORTED: "well-formed, but not something this version, build or device can do",
+} as const;
+
+export type R1ErrorCode = keyof typeof errorCodes;
+
+/**
+ * The one error class of r1-native. The message says what was expected, what was found and what to do.
+ * Bad arguments are plain `TypeError`s and `RangeError`s instead, thrown before any work starts; an aborted request
+ * rejects with an {@link AbortError}.
+ *
+ * @example
+ * try { await DeepSeekR1.load({ modelPath }); }
+ * catch (error) { if (error instanceof R1Error && error.code === "E_NOT_FOUND") … }
+ */
+export class R1Error extends Error {
+  readonly code: R1ErrorCode;
+
+  constructor(code: R1ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "R1Error";
+    this.code = code;
+  }
+}
+
+/** A request stopped by its AbortSignal: `cause` is `signal.reason`, `partial` what had been generated. */
+export class AbortError<Partial = unknown> extends R1Error {
+  readonly partial: Partial;
+
+  constructor(reason: unknown, partial: Partial) {
+    super("E_ABORTED", "The request was aborted by its signal.", { cause: reason });
+    this.name = "AbortError";
+    this.partial = partial;
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * The typed binding: what crosses between TypeScript and the addon, and the only cast.
+ * Everything here is plain numbers, strings and typed arrays; csrc/binding converts it once into C++ structs.
+ */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { R1Error, type R1ErrorCode } from "./errors";
+
+export type Precision = "f32" | "bf16" | "fp16";
+export type StoredType = "F32" | "BF16" | "F16";
+
+/** csrc/model/config.h: a checkpoint's config, normalised by lib/checkpoint. */
+export interface NativeModelConfig {
+  /** Which forward pass: "dense" serves qwen2, llama and qwen3. */
+  architecture: string;
+  vocab: number;
+  hidden: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  intermediate: number;
+  normEps: number;
+  qkNorm: boolean;
+  /** [headDim / 2] RoPE frequencies, scaling applied. */
+  invFreq: Float32Array;
+  /** Multiplies cos and sin (YaRN's attention factor). */
+  ropeScale: number;
+  /** [layers] sliding window in tokens, 0 for none. */
+  windows: Int32Array;
+}
+
+/** A tensor in a file, or one made up on the fly for benches (`seed`, uniform in ±`scale`, csrc/backend/random_weights.h). */
+export interface NativePart {
+  /** The checkpoint's name, for messages. */
+  name: string;
+  dtype: StoredType;
+  rows: number;
+  cols: number;
+  /** Index into `files` and byte offset of the data; absent for a random part. */
+  file?: number;
+  offset?: number;
+  seed?: number;
+  scale?: number;
+}
+
+/**
+ * An engine weight: parts concatenated along the rows. Names of the dense architecture (matrices [rows][cols], vectors
+ * [n][1]; those marked ? may be absent):
+ *   embed, final_norm, head (absent when tied to embed),
+ *   layers.N.attn_norm, .qkv (q, k, v), .qkv_bias?, .q_norm?, .k_norm?, .o, .o_bias?,
+ *   layers.N.mlp_norm, .gate_up (gate, up), .gate_up_bias?, .down, .down_bias?
+ */
+export interface NativeWeight {
+  name: string;
+  parts: NativePart[];
+}
+
+export interface NativeLoadSpec {
+  config: NativeModelConfig;
+  files: string[];
+  weights: NativeWeight[];
+  device: "cpu" | "cuda";
+  deviceIndex: number;
+  /** kernels.fatbin; "" when the build has none. */
+  kernelFile: string;
+  precision: Precision;
+  /** Tokens a sequence may reach, prompt included. */
+  contextLength: number;
+  /** Bytes the KV pool may grow to; 0 chooses (documented at LoadOptions.kvMemory). */
+  kvMemory: number;
+  /** Bytes of device memory the model may take in all; 0 means what the device has free. */
+  memoryLimit: number;
+  /** Open sequences that are decoded together, at most. */
+  maxSequences: number;
+  /** Prompt rows of one step, at most; 0 chooses (2048 on CUDA, 512 on the CPU). */
+  prefillRows: number;
+  /** CPU threads; 0 chooses. */
+  threads: number;
+  /** Kernel family or instruction set to force; "" chooses (csrc/backend/backend.h). */
+  family: string;
+}
+
+/** csrc/backend/sampling.h, before rounding: the engine rounds floats to f32 once and lowers topP and minP to 2^32 fixed point. */
+export interface NativeSamplePlan {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repetitionPenalty: number;
+  presencePenalty: number;
+  frequencyPenalty: number;
+  seed: number;
+  choice: number;
+  /** −1: none; n: log-probability of each token and the n best. */
+  logprobs: number;
+  biasTokens: Int32Array;
+  biasValues: Float32Array;
+  /** Token ids that may be sampled; null allows all. */
+  allow: Int32Array | null;
+  /** Banned until `minNewTokens` tokens exist: the stop ids. */
+  minNewTokens: number;
+}
+
+export interface NativeRequest {
+  prompt: Int32Array;
+  maxNewTokens: number;
+  /** Ids that end the sequence; the one met is part of the output. Empty: only maxNewTokens ends it. */
+  stopTokens: Int32Array;
+  sample: NativeSamplePlan;
+  /** 0 (last) to 9 (first). */
+  priority: number;
+  /** After every token's logits the sequence waits for verdict(); a "gate" event carries the logits. */
+  gated: boolean;
+  /**
+   * Scores the prompt instead of generating: every prompt row's logits give the log-probability of the next prompt token
+   * (and the `sample.logprobs` best). Nothing is generated; results come as "scores" events in order.
+   */
+  score: boolean;
+}
+
+/** Log-probabilities of a run of tokens: `values[i]` of token i, its alternatives at [i * count, (i + 1) * count). */
+export interface NativeLogprobs {
+  values: Float32Array;
+  count: number;
+  topTokens: Int32Array;
+  topValues: Float32Array;
+}
+
+export interface NativeFailure {
+  code: R1ErrorCode;
+  message: string;
+}
+
+/** Milliseconds on the engine's clock. */
+export interface NativeTimings {
+  queue: number;
+  prefill: number;
+  decode: number;
+}
+
+export type NativeEvent =
+  | { type: "progress"; stage: "check" | "allocate" | "weights" | "warmup"; bytes: number; totalBytes: number; tensors: number; totalTensors: number }
+  | { type: "ready"; info: NativeEngineInfo }
+  | { type: "load-failed"; error: NativeFailure }
+  | { type: "tokens"; id: number; tokens: Int32Array; logprobs?: NativeLogprobs }
+  | { type: "scores"; id: number; first: number; logprobs: NativeLogprobs }
+  | { type: "gate"; id: number; logits: Float32Array; index: number }
+  | { type: "finish"; id: number; reason: "stop" | "length"; cachedTokens: number; timings: NativeTimings }
+  | { type: "cancelled"; id: number; cachedTokens: number; timings: NativeTimings }
+  | { type: "error"; id: number; error: NativeFailure }
+  /** The engine is in its failed state; every open request has had its "error" event. */
+  | { type: "failed"; error: NativeFailure }
+  /** All memory is back and the thread has ended. The last event. */
+  | { type: "disposed" };
+
+export interface NativeEngineInfo {
+  device: { kind: string; name: string; detail: string; totalBytes: number; freeBytes: number };
+  weightBytes: number;
+  kvBytesPerToken: number;
+  kvMaxBytes: number;
+  workspaceBytes: number;
+  contextLength: number;
+}
+
+export interface NativeStats {
+  running: number;
+  waiting: number;
+  kvBlocks: number;
+  kvBlocksUsed: number;
+  kvBlocksMax: number;
+  steps: number;
+  promptTokens: number;
+  generatedTokens: number;
+}
+
+/** One engine: a thread that loads the weights and then steps. All methods return at once and never throw after dispose. */
+export interface NativeEngine {
+  /** Returns the request's id. Its events arrive in order and end with finish, cancelled or error. */
+  submit(request: NativeRequest): number;
+  cancel(id: number): void;
+  /** The gate's answer: the token to append. */
+  verdict(id: number, token: number): void;
+  /** All events since the last drain, oldest first. Called from the wake-up callback. */
+  drain(): NativeEvent[];
+  stats(): NativeStats;
+  /** Cancels everything, frees everything; "disposed" follows. Safe at any moment, also while loading, and twice. */
+  dispose(): void;
+}
+
+export interface NativeCeilings {
+  readBytesPerS: number;
+  copyBytesPerS: number;
+  f32MacsPerS: number;
+  bf16MacsPerS: number;
+}
+
+export interface NativeBinding {
+  /** Starts an engine's thread. At most one `wake` is outstanding; it must call drain(). The wake-up keeps the process alive only while requests are open or it is loading. */
+  createEngine(spec: NativeLoadSpec, wake: () => void): NativeEngine;
+  /** One line per CUDA device or the reason why there is none. */
+  describeCuda(): string;
+  /** Measured on a thread of its own. */
+  measureCeilings(spec: { device: "cpu" | "cuda"; deviceIndex: number; kernelFile: string; threads: number; family: string }): Promise<NativeCeilings>;
+  version: string;
+}
+
+const root = dirname(__dirname);
+let loaded: NativeBinding | undefined;
+
+/** The addon, loaded on first use. @throws R1Error E_BINDING */
+export function binding(): NativeBinding {
+  if (!loaded) {
+    try {
+      loaded = require("node-gyp-build")(root) as NativeBinding;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new R1Error("E_BINDING", `The native addon could not be loaded (${reason}). Run: npm rebuild r1-native`, { cause });
+    }
+  }
+  return loaded;
+}
+
+/** Where the kernels lie: beside the addon (build/Release, or the prebuild's folder). "" when this build has none. */
+export function kernelFile(): string {
+  const folders = [join(root, "build/Release"), join(root, "prebuilds", `${process.platform}-${process.arch}`)];
+  return folders.map((folder) => join(folder, "kernels.fatbin")).find(existsSync) ?? "";
+}
