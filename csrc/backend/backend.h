@@ -179,6 +179,7 @@ struct AttentionParams {
 struct LinearResidualParams {
   const StepView* step;
   const void* x;         // [T][K] act
+  const float* x_scale;  // [T] x is x · x_scale[t]; null for 1
   const Matrix* weight;  // [H][K]
   const float* bias;     // [H] or null
   float* residual;       // [T][H]
@@ -193,6 +194,7 @@ struct NormSwigluParams {
   const Matrix* weight;   // [2·I][H], role kGateUp
   const float* bias;      // [2·I] gate then up, or null
   void* out;              // [T][I] act
+  float* out_scale;       // [T] out: fp16 only (null otherwise), the row is out · out_scale, a power of two that avoids overflow
 };
 
 /** logits[i] = rmsnorm(residual[logit_rows[first + i]]) · W^T for i in [0, count); always in the decode class */
