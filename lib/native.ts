@@ -140,7 +140,14 @@ export interface NativeTimings {
 }
 
 export type NativeEvent =
-  | { type: "progress"; stage: "check" | "allocate" | "weights" | "warmup"; bytes: number; totalBytes: number; tensors: number; totalTensors: number }
+  | {
+      type: "progress";
+      stage: "check" | "allocate" | "weights" | "warmup";
+      bytes: number;
+      totalBytes: number;
+      tensors: number;
+      totalTensors: number;
+    }
   | { type: "ready"; info: NativeEngineInfo }
   | { type: "load-failed"; error: NativeFailure }
   | { type: "tokens"; id: number; tokens: Int32Array; logprobs?: NativeLogprobs }
@@ -201,7 +208,13 @@ export interface NativeBinding {
   /** One line per CUDA device or the reason why there is none. */
   describeCuda(): string;
   /** Measured on a thread of its own. */
-  measureCeilings(spec: { device: "cpu" | "cuda"; deviceIndex: number; kernelFile: string; threads: number; family: string }): Promise<NativeCeilings>;
+  measureCeilings(spec: {
+    device: "cpu" | "cuda";
+    deviceIndex: number;
+    kernelFile: string;
+    threads: number;
+    family: string;
+  }): Promise<NativeCeilings>;
   version: string;
 }
 
@@ -215,7 +228,9 @@ export function binding(): NativeBinding {
       loaded = require("node-gyp-build")(root) as NativeBinding;
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new R1Error("E_BINDING", `The native addon could not be loaded (${reason}). Run: npm rebuild r1-native`, { cause });
+      throw new R1Error("E_BINDING", `The native addon could not be loaded (${reason}). Run: npm rebuild r1-native`, {
+        cause,
+      });
     }
   }
   return loaded;

@@ -16,7 +16,9 @@ export function buildDist() {
     throw new Error("dist/ is missing and TypeScript is not installed: run npm install with development dependencies");
   }
   execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
-  const names = Object.keys(require(join(root, "dist/index.js"))).filter((name) => name !== "default").sort();
+  const names = Object.keys(require(join(root, "dist/index.js")))
+    .filter((name) => name !== "default")
+    .sort();
   const entry = `import api from "./index.js";\n\nexport const { ${names.join(", ")} } = api;\n`;
   writeFileSync(join(root, "dist/index.mjs"), entry);
   writeFileSync(join(root, "dist/index.d.mts"), 'export * from "./index.js";\n');

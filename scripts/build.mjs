@@ -57,8 +57,16 @@ export function build() {
   execFileSync(
     "cmake",
     [
-      ...quiet, "-S", root, "-B", tree, "-DCMAKE_BUILD_TYPE=Release", `-DR1_CUDA_ARCHS=${archs}`,
-      `-DR1_TESTING=${testing}`, `-DNODE_INCLUDE_DIRS=${includes}`, `-DR1_OUTPUT_DIR=${join(root, "build")}`,
+      ...quiet,
+      "-S",
+      root,
+      "-B",
+      tree,
+      "-DCMAKE_BUILD_TYPE=Release",
+      `-DR1_CUDA_ARCHS=${archs}`,
+      `-DR1_TESTING=${testing}`,
+      `-DNODE_INCLUDE_DIRS=${includes}`,
+      `-DR1_OUTPUT_DIR=${join(root, "build")}`,
       `-DR1_WERROR=${process.env.CI ? "ON" : "OFF"}`,
     ],
     options,

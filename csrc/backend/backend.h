@@ -1,5 +1,5 @@
-// The operations a forward pass is made of, and the memory they work on. cpu/ and cuda/ implement this and nothing above
-// knows which one it has. One Backend belongs to one engine and is used from that engine's thread alone.
+// The operations a forward pass is made of, and the memory they work on. cpu/ and cuda/ implement this and nothing
+// above knows which one it has. One Backend belongs to one engine and is used from that engine's thread alone.
 //
 // Shapes are row-major. T = rows of the step, H = hidden size, "act" = the precision's activation type (Precision).
 // The residual stream, norms, biases, softmax and logits are float32 everywhere.
@@ -16,29 +16,29 @@
 namespace r1 {
 
 /**
- * The two families of kernels (DESIGN.md 6). Inside a class, what a row computes is bit-equal whatever rows accompany it.
- * Prompt positions are computed by the prefill class, generated ones by the decode class.
+ * The two families of kernels (DESIGN.md 6). Inside a class, what a row computes is bit-equal whatever rows accompany
+ * it. Prompt positions are computed by the prefill class, generated ones by the decode class.
  */
 enum class NumericClass : uint8_t { kPrefill, kDecode };
 
-constexpr int kKvBlockTokens = 64;    // tokens of a KV block
-constexpr int kMaxDecodeRows = 64;    // rows of a decode-class step
-constexpr int kMaxLogitRows = 64;     // rows that can have logits at one time
+constexpr int kKvBlockTokens = 64;  // tokens of a KV block
+constexpr int kMaxDecodeRows = 64;  // rows of a decode-class step
+constexpr int kMaxLogitRows = 64;   // rows that can have logits at one time
 
 struct DeviceInfo {
-  std::string kind;      // "cpu" or "cuda"
-  std::string name;      // "NVIDIA H200", "AVX-512 BF16, 2 threads"
-  std::string detail;    // driver version, compute capability, kernel family; instruction sets on a CPU
-  int64_t total_bytes;   // of the device's memory
-  int64_t free_bytes;    // that an engine may still take
+  std::string kind;     // "cpu" or "cuda"
+  std::string name;     // "NVIDIA H200", "AVX-512 BF16, 2 threads"
+  std::string detail;   // driver version, compute capability, kernel family; instruction sets on a CPU
+  int64_t total_bytes;  // of the device's memory
+  int64_t free_bytes;   // that an engine may still take
 };
 
 /** What the machine reaches on simple loops, measured when asked for: the yardstick of every bench. */
 struct Ceilings {
-  double read_bytes_per_s;   // streaming reads of a buffer far larger than the caches
+  double read_bytes_per_s;  // streaming reads of a buffer far larger than the caches
   double copy_bytes_per_s;
-  double f32_macs_per_s;     // multiply-adds, all cores
-  double bf16_macs_per_s;    // dot products (CPU) or tensor cores; 0 where the device has none
+  double f32_macs_per_s;   // multiply-adds, all cores
+  double bf16_macs_per_s;  // dot products (CPU) or tensor cores; 0 where the device has none
 };
 
 /** Memory of a backend. On a GPU `data` is a device address. */
@@ -48,7 +48,9 @@ class Buffer {
   void* data = nullptr;
   int64_t bytes = 0;
   template <class T>
-  T* as() const { return static_cast<T*>(data); }
+  T* as() const {
+    return static_cast<T*>(data);
+  }
 };
 
 // ---- KV cache ------------------------------------------------------------------------------------------------------
@@ -60,7 +62,9 @@ class Buffer {
 struct KvLayout {
   int layers, kv_heads, head_dim;
   DType dtype;
-  int64_t plane_bytes() const { return int64_t{kv_heads} * kKvBlockTokens * head_dim * dtype_size(dtype); }  // K or V of a layer
+  int64_t plane_bytes() const {
+    return int64_t{kv_heads} * kKvBlockTokens * head_dim * dtype_size(dtype);
+  }  // K or V of a layer
   int64_t block_bytes() const { return 2 * layers * plane_bytes(); }
   int64_t k_offset(int layer) const { return 2 * layer * plane_bytes(); }
   int64_t v_offset(int layer) const { return (2 * layer + 1) * plane_bytes(); }
@@ -84,17 +88,18 @@ class KvPool {
 struct StepSequence {
   const int32_t* blocks;  // block ids of tokens 0..63, 64..127, …, enough for `length` tokens
   int32_t block_count;
-  int32_t length;         // tokens in the cache once this step has appended its own
+  int32_t length;  // tokens in the cache once this step has appended its own
   int32_t first_row, rows;
 };
 
-/** A step as the scheduler makes it: a flat list of rows of one numeric class. Host memory, read during begin_step only. */
+/** A step as the scheduler makes it: a flat list of rows of one numeric class. Host memory, read during begin_step
+ * only. */
 struct Step {
   NumericClass numeric_class;
   int32_t rows;
   const int32_t* tokens;     // [rows]
   const int32_t* positions;  // [rows] RoPE positions, independent of the slot
-  const int32_t* slots;      // [rows] index of the row's token in its sequence: where its K and V go, and its q in masks
+  const int32_t* slots;  // [rows] index of the row's token in its sequence: where its K and V go, and its q in masks
   const StepSequence* sequences;
   int32_t sequence_count;
   const int32_t* logit_rows;  // [logit_count] rows whose logits are wanted, ascending
@@ -105,19 +110,19 @@ struct Step {
 };
 
 /**
- * The current step in the backend's memory. `rows` and `logit_count` may be larger than the step's (a graph's bucket): the
- * rows added have sequence -1, append nothing and attend to nothing.
+ * The current step in the backend's memory. `rows` and `logit_count` may be larger than the step's (a graph's bucket):
+ * the rows added have sequence -1, append nothing and attend to nothing.
  */
 struct StepView {
   NumericClass numeric_class;
-  int32_t rows, logit_count;        // padded
-  const int32_t* tokens;            // [rows]
-  const int32_t* positions;         // [rows]
-  const int32_t* slots;             // [rows]
-  const int32_t* row_sequence;      // [rows], -1 for padding
-  const int32_t* block_table;       // [sequences][block_table_stride]
+  int32_t rows, logit_count;    // padded
+  const int32_t* tokens;        // [rows]
+  const int32_t* positions;     // [rows]
+  const int32_t* slots;         // [rows]
+  const int32_t* row_sequence;  // [rows], -1 for padding
+  const int32_t* block_table;   // [sequences][block_table_stride]
   int32_t block_table_stride;
-  const int32_t* logit_rows;        // [logit_count]
+  const int32_t* logit_rows;  // [logit_count]
 };
 
 // ---- operations ----------------------------------------------------------------------------------------------------
@@ -129,15 +134,16 @@ struct EmbedParams {
   float* residual;      // [T][H] out
 };
 
-/** out = rmsnorm(residual) · W^T + bias, where rmsnorm(x) = x / sqrt(mean(x²) + eps) · gain, rounded to act before the product */
+/** out = rmsnorm(residual) · W^T + bias, where rmsnorm(x) = x / sqrt(mean(x²) + eps) · gain, rounded to act before the
+ * product */
 struct NormLinearParams {
   const StepView* step;
   const float* residual;  // [T][H]
   const float* gain;      // [H]
   float eps;
-  const Matrix* weight;   // [N][H]
-  const float* bias;      // [N] or null
-  void* out;              // [T][N] act
+  const Matrix* weight;  // [N][H]
+  const float* bias;     // [N] or null
+  void* out;             // [T][N] act
 };
 
 /**
@@ -163,7 +169,8 @@ struct AttentionMask {
   int32_t window = 0;
 };
 
-/** out = softmax(scale · Q K^T over the visible keys) V, grouped-query: query head h reads KV head h / (heads / kv_heads) */
+/** out = softmax(scale · Q K^T over the visible keys) V, grouped-query: query head h reads KV head h / (heads /
+ * kv_heads) */
 struct AttentionParams {
   const StepView* step;
   const void* qkv;  // as RopeAppend left it: the Q part is read
@@ -191,10 +198,11 @@ struct NormSwigluParams {
   const float* residual;  // [T][H]
   const float* gain;      // [H]
   float eps;
-  const Matrix* weight;   // [2·I][H], role kGateUp
-  const float* bias;      // [2·I] gate then up, or null
-  void* out;              // [T][I] act
-  float* out_scale;       // [T] out: fp16 only (null otherwise), the row is out · out_scale, a power of two that avoids overflow
+  const Matrix* weight;  // [2·I][H], role kGateUp
+  const float* bias;     // [2·I] gate then up, or null
+  void* out;             // [T][I] act
+  float* out_scale;      // [T] out: fp16 only (null otherwise), the row is out · out_scale, a power of two that avoids
+                         // overflow
 };
 
 /** logits[i] = rmsnorm(residual[logit_rows[first + i]]) · W^T for i in [0, count); always in the decode class */
@@ -203,12 +211,13 @@ struct HeadParams {
   const float* residual;  // [T][H]
   const float* gain;      // [H]
   float eps;
-  const Matrix* weight;   // [vocab][H]
-  int32_t first, count;   // count <= kMaxLogitRows
-  float* logits;          // [count][vocab] out
+  const Matrix* weight;  // [vocab][H]
+  int32_t first, count;  // count <= kMaxLogitRows
+  float* logits;         // [count][vocab] out
 };
 
-/** Runs the step's sampling plan on logit rows [first, first + count); results wait for read_results(). `logits` are left unchanged. */
+/** Runs the step's sampling plan on logit rows [first, first + count); results wait for read_results(). `logits` are
+ * left unchanged. */
 struct SampleParams {
   const StepView* step;
   float* logits;  // [count][vocab]
@@ -217,14 +226,15 @@ struct SampleParams {
 };
 
 struct BackendOptions {
-  DType precision;          // act: f32, bf16, fp16
-  int32_t max_rows;         // rows of a step, at most
-  int32_t max_sequences;    // of a step, at most
+  DType precision;        // act: f32, bf16, fp16
+  int32_t max_rows;       // rows of a step, at most
+  int32_t max_sequences;  // of a step, at most
   int32_t max_blocks_per_sequence;
-  int32_t max_logit_rows;   // of one step over all its chunks (scoring text wants logits of every row)
-  int32_t threads;          // CPU; 0 chooses
-  std::string family;       // kernel family to force on CUDA: "", "sm75", "sm80", "sm90", "simt"; instruction set on the CPU:
-                            // "", "generic", "avx2", "avx512", "avx512bf16", "neon"
+  int32_t max_logit_rows;  // of one step over all its chunks (scoring text wants logits of every row)
+  int32_t threads;         // CPU; 0 chooses
+  std::string
+      family;  // kernel family to force on CUDA: "", "sm75", "sm80", "sm90", "simt"; instruction set on the CPU:
+               // "", "generic", "avx2", "avx512", "avx512bf16", "neon"
 };
 
 class Backend {
@@ -247,7 +257,8 @@ class Backend {
 
   // -- a step: begin_step, run(forward), read_results
   virtual const StepView& begin_step(const Step& step) = 0;
-  /** Executes `forward`, which only calls the ops below; a GPU may replay a graph captured for the step's shape instead. */
+  /** Executes `forward`, which only calls the ops below; a GPU may replay a graph captured for the step's shape
+   * instead. */
   virtual void run(const std::function<void()>& forward) = 0;
   /** Waits for the step; out[logit_count]. */
   virtual void read_results(SampleResult* out) = 0;

@@ -12,20 +12,20 @@ constexpr int kMaxTopLogprobs = 20;
  * min-p → draw. Temperature 0 is greedy: the lowest id among the largest adjusted logits.
  */
 struct SampleRow {
-  float temperature;       // 0 or >= 0.001
-  float repetition;        // z > 0 ? z / r : z * r for tokens whose edit says "seen"; 1 is off
-  float presence;          // subtracted once for tokens with count > 0
-  float frequency;         // fround(frequency * count) is subtracted
-  int32_t top_k;           // 0 is off
-  int32_t top_logprobs;    // -1: no logprobs; 0: of the token alone; n <= kMaxTopLogprobs: and the n best
-  uint64_t top_p;          // floor(2^32 * topP); 2^32 is off
-  uint64_t min_p;          // floor(2^32 * minP); 0 is off
-  uint64_t seed;           // Philox4x32-10 key: low word, high word
-  uint32_t position;       // Philox counter word 0: index of the token in its sequence (prompt included)
-  uint32_t choice;         // Philox counter word 1
+  float temperature;             // 0 or >= 0.001
+  float repetition;              // z > 0 ? z / r : z * r for tokens whose edit says "seen"; 1 is off
+  float presence;                // subtracted once for tokens with count > 0
+  float frequency;               // fround(frequency * count) is subtracted
+  int32_t top_k;                 // 0 is off
+  int32_t top_logprobs;          // -1: no logprobs; 0: of the token alone; n <= kMaxTopLogprobs: and the n best
+  uint64_t top_p;                // floor(2^32 * topP); 2^32 is off
+  uint64_t min_p;                // floor(2^32 * minP); 0 is off
+  uint64_t seed;                 // Philox4x32-10 key: low word, high word
+  uint32_t position;             // Philox counter word 0: index of the token in its sequence (prompt included)
+  uint32_t choice;               // Philox counter word 1
   int32_t edit_begin, edit_end;  // this row's LogitEdits
-  const uint32_t* mask;    // in backend memory: ceil(vocab / 32) words, bit set = allowed; null allows everything
-  int32_t target;          // >= 0: nothing is drawn, `token` is this id and its logprob is reported (scoring given text)
+  const uint32_t* mask;          // in backend memory: ceil(vocab / 32) words, bit set = allowed; null allows everything
+  int32_t target;  // >= 0: nothing is drawn, `token` is this id and its logprob is reported (scoring given text)
   int32_t reserved = 0;
 };
 
@@ -44,7 +44,7 @@ struct SampleResult {
   SampleStatus status;
   float logprob;  // of `token` under softmax of the unmodified logits; NaN when not asked for
   int32_t top_count;
-  int32_t top_tokens[kMaxTopLogprobs];   // best first; ties by lowest id
+  int32_t top_tokens[kMaxTopLogprobs];  // best first; ties by lowest id
   float top_logprobs[kMaxTopLogprobs];
 };
 

@@ -10,8 +10,8 @@
 namespace r1 {
 
 /**
- * One tensor of a checkpoint (or a made-up one), row-major [rows][cols] of `dtype`. Rows are read on demand, so a backend
- * can stream and repack without a second copy of the whole tensor. Thread-safe.
+ * One tensor of a checkpoint (or a made-up one), row-major [rows][cols] of `dtype`. Rows are read on demand, so a
+ * backend can stream and repack without a second copy of the whole tensor. Thread-safe.
  */
 class TensorSource {
  public:
@@ -21,9 +21,11 @@ class TensorSource {
   TensorSource(const TensorSource&) = delete;
   TensorSource& operator=(const TensorSource&) = delete;
 
-  /** Copies rows [first, first + count) to `out` (count * cols elements of `dtype`). Throws kBadCheckpoint on a short file. */
+  /** Copies rows [first, first + count) to `out` (count * cols elements of `dtype`). Throws kBadCheckpoint on a short
+   * file. */
   virtual void read(int64_t first, int64_t count, void* out) const = 0;
-  /** The seed of a made-up tensor (backend/random_weights.h), so that a device can generate it itself; -1 for a stored one. */
+  /** The seed of a made-up tensor (backend/random_weights.h), so that a device can generate it itself; -1 for a stored
+   * one. */
   virtual int64_t random_seed() const { return -1; }
   virtual float random_scale() const { return 0; }
 
@@ -44,13 +46,15 @@ struct WeightParts {
   int64_t cols() const { return parts.front()->cols; }
 };
 
-/** How the rows of a matrix will be used, so that a backend may interleave them. The row order that ops speak of never changes. */
+/** How the rows of a matrix will be used, so that a backend may interleave them. The row order that ops speak of never
+ * changes. */
 enum class MatrixRole : uint8_t {
   kLinear,  // any linear layer, the embedding table and the head
   kGateUp,  // rows [0, n/2) are SwiGLU's gate, rows [n/2, n) its up projection
 };
 
-/** A weight matrix W[rows][cols] in a backend's own layout; y = x W^T. Freed by its destructor, before the backend is. */
+/** A weight matrix W[rows][cols] in a backend's own layout; y = x W^T. Freed by its destructor, before the backend is.
+ */
 class Matrix {
  public:
   virtual ~Matrix() = default;

@@ -6,17 +6,28 @@ namespace r1 {
 
 std::string_view error_code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInternal: return "E_INTERNAL";
-    case ErrorCode::kInvalidArgument: return "E_INVALID_ARGUMENT";
-    case ErrorCode::kNotFound: return "E_NOT_FOUND";
-    case ErrorCode::kBadCheckpoint: return "E_BAD_CHECKPOINT";
-    case ErrorCode::kUnsupported: return "E_UNSUPPORTED";
-    case ErrorCode::kDeviceUnavailable: return "E_DEVICE_UNAVAILABLE";
-    case ErrorCode::kOutOfMemory: return "E_OUT_OF_MEMORY";
-    case ErrorCode::kContextOverflow: return "E_CONTEXT_OVERFLOW";
-    case ErrorCode::kSampling: return "E_SAMPLING";
-    case ErrorCode::kDeviceLost: return "E_DEVICE_LOST";
-    case ErrorCode::kDisposed: return "E_DISPOSED";
+    case ErrorCode::kInternal:
+      return "E_INTERNAL";
+    case ErrorCode::kInvalidArgument:
+      return "E_INVALID_ARGUMENT";
+    case ErrorCode::kNotFound:
+      return "E_NOT_FOUND";
+    case ErrorCode::kBadCheckpoint:
+      return "E_BAD_CHECKPOINT";
+    case ErrorCode::kUnsupported:
+      return "E_UNSUPPORTED";
+    case ErrorCode::kDeviceUnavailable:
+      return "E_DEVICE_UNAVAILABLE";
+    case ErrorCode::kOutOfMemory:
+      return "E_OUT_OF_MEMORY";
+    case ErrorCode::kContextOverflow:
+      return "E_CONTEXT_OVERFLOW";
+    case ErrorCode::kSampling:
+      return "E_SAMPLING";
+    case ErrorCode::kDeviceLost:
+      return "E_DEVICE_LOST";
+    case ErrorCode::kDisposed:
+      return "E_DISPOSED";
   }
   return "E_INTERNAL";
 }

@@ -15,8 +15,8 @@ enum class ErrorCode {
   kDeviceUnavailable,  // no driver, driver too old, card not supported
   kOutOfMemory,
   kContextOverflow,
-  kSampling,           // no token can be drawn: empty set, NaN or +inf logits
-  kDeviceLost,         // a sticky device error: the engine is in its failed state
+  kSampling,    // no token can be drawn: empty set, NaN or +inf logits
+  kDeviceLost,  // a sticky device error: the engine is in its failed state
   kDisposed,
 };
 
@@ -41,7 +41,7 @@ class Error : public std::exception {
 
 /** Throws r1::Error; the message says what was expected, what was found and what to do. */
 #define R1_THROW(code, message) throw ::r1::Error((code), (message), __FILE__, __LINE__)
-#define R1_CHECK(condition, code, message) \
-  do {                                     \
+#define R1_CHECK(condition, code, message)     \
+  do {                                         \
     if (!(condition)) R1_THROW(code, message); \
   } while (0)
