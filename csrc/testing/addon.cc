@@ -1,0 +1,73 @@
+// r1_test.node, the development-only addon: ops, samplers and forward passes with every byte in view. Never packed.
+// test/support/test-addon.ts documents what it exports.
+#include <napi.h>
+
+#include "backend/backend.h"
+#include "backend/cuda/family.h"
+#include "testing/failing_backend.h"
+#include "testing/load_spec.h"
+#include "testing/memory_source.h"
+#include "testing/sampling_math.h"
+#include "testing/test_backend.h"
+#include "testing/test_model.h"
+#include "testing/values.h"
+
+namespace r1::testing {
+namespace {
+
+Napi::Value cuda_description(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), describe_cuda()); }
+
+/** (compute capability, precision, forced family) → family. */
+Napi::Value chosen_family(const Napi::CallbackInfo& info) {
+  return translated(info.Env(), [&] {
+    const auto family = cuda::choose_family(info[0].ToNumber().Int32Value(), dtype_named(info[1].ToString()),
+                                            info[2].ToString().Utf8Value());
+    return Napi::String::New(info.Env(), std::string(cuda::family_name(family)));
+  });
+}
+
+/** (NativeLoadSpec, which allocation fails) → { failed, allocations, alive }. */
+Napi::Value load_with_failure(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  return translated(env, [&] {
+    const Napi::Object from = info[0].ToObject();
+    const LoadSpec spec = load_spec(from);
+    AllocationCount count;
+    count.fail_at = info[1].ToNumber().Int32Value();
+    Napi::Value failed = env.Null();
+    try {
+      const auto backend = create_failing_backend(create_backend(from), count);
+      const ModelFamily& family = model_family(spec.config.architecture);
+      family.plan(*backend, spec.config, spec.weights, spec.options);
+      const auto model = family.load(*backend, spec.config, spec.weights, spec.options, [](const WeightCount&) {});
+      const auto pool = backend->create_kv_pool(model->kv_layout(), 1);
+    } catch (const Error& error) {
+      Napi::Object failure = Napi::Object::New(env);
+      failure.Set("code", std::string(error_code_name(error.code())));
+      failure.Set("message", error.what());
+      failed = failure;
+    }
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("failed", failed);
+    out.Set("allocations", count.allocations);
+    out.Set("alive", count.alive);
+    return out;
+  });
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("TestBackend", TestBackend::define(env));
+  exports.Set("TestModel", TestModel::define(env));
+  exports.Set("loadWithFailure", Napi::Function::New<load_with_failure>(env));
+  exports.Set("describeCuda", Napi::Function::New<cuda_description>(env));
+  exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
+  exports.Set("randomValues", Napi::Function::New<random_values>(env));
+  exports.Set("sampling", sampling_math(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace r1::testing
+
+static Napi::Object init_addon(Napi::Env env, Napi::Object exports) { return r1::testing::init(env, exports); }
+NODE_API_MODULE(r1_test, init_addon)

@@ -1,0 +1,231 @@
+/**
+ * The development-only addon (csrc/testing): one backend, one op at a time, every output poisoned before and fenced by
+ * guard words. Never packed.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { R1ErrorCode } from "../../lib/errors";
+import type { NativeLoadSpec, Precision, StoredType } from "../../lib/native";
+
+export interface TestBackendOptions {
+  device: "cpu" | "cuda";
+  deviceIndex?: number;
+  /** kernels.fatbin, for CUDA. */
+  kernelFile?: string;
+  precision: Precision;
+  /** Kernel family or instruction set to force; "" chooses. */
+  family?: string;
+  /** CPU threads; 0 chooses. */
+  threads?: number;
+  /** 2048 unless given; of a step, like the next two (64 and 128). */
+  maxRows?: number;
+  maxSequences?: number;
+  maxBlocksPerSequence?: number;
+  /** Of a step over all its chunks; 256. */
+  maxLogitRows?: number;
+}
+
+/** A tensor of a checkpoint: stored (`data`: values of a Float32Array for F32, bits otherwise) or made up (`seed`). */
+export interface TestTensor {
+  name?: string;
+  dtype: StoredType;
+  rows: number;
+  cols: number;
+  data?: Float32Array | Uint16Array;
+  seed?: number;
+  scale?: number;
+}
+
+export interface TestWeight {
+  name?: string;
+  role?: "linear" | "gateUp";
+  parts: TestTensor[];
+}
+
+export interface TestSequence {
+  blocks: Int32Array;
+  /** Tokens in the cache once the step has appended its own. */
+  length: number;
+  firstRow: number;
+  rows: number;
+}
+
+export interface TestEdit {
+  token: number;
+  seen?: boolean;
+  count?: number;
+  bias?: number;
+}
+
+/** csrc/backend/sampling.h's SampleRow; what is absent is off. */
+export interface TestSample {
+  temperature: number;
+  repetition?: number;
+  presence?: number;
+  frequency?: number;
+  topK?: number;
+  /** Fractions, not yet in 2^32 fixed point. */
+  topP?: number;
+  minP?: number;
+  topLogprobs?: number;
+  seed?: number;
+  position?: number;
+  choice?: number;
+  /** >= 0: nothing is drawn, this id is scored. */
+  target?: number;
+  edits?: TestEdit[];
+  mask?: Uint32Array | null;
+}
+
+export interface TestStep {
+  numericClass: "prefill" | "decode";
+  rows: number;
+  /** Zeros when absent. */
+  tokens?: Int32Array;
+  /** The slots when absent. */
+  positions?: Int32Array;
+  /** The last rows of each sequence when absent. */
+  slots?: Int32Array;
+  sequences: TestSequence[];
+  logitRows?: Int32Array;
+  /** One per logit row; greedy when absent. */
+  samples?: TestSample[];
+}
+
+/** An output: its values, and its bits as the device holds them. */
+export interface TestOutput {
+  values: Float32Array;
+  bits: Uint8Array;
+}
+
+export interface TestSampleResult {
+  token: number;
+  status: "ok" | "empty" | "not-finite";
+  logprob: number;
+  topTokens: Int32Array;
+  topLogprobs: Float32Array;
+}
+
+type Values = Float32Array | Uint16Array;
+
+/** What each op takes: activations [rows][cols] as values (rounded to the precision) or as bits of it. */
+export interface OpParams {
+  embed: { table: number };
+  norm_linear: { residual: Float32Array; gain: Float32Array; eps: number; weight: number; bias?: Float32Array };
+  rope_append: {
+    qkv: Values;
+    heads: number;
+    kvHeads: number;
+    headDim: number;
+    qNorm?: Float32Array;
+    kNorm?: Float32Array;
+    eps: number;
+    invFreq: Float32Array;
+    ropeScale: number;
+    kv: number;
+    layer: number;
+  };
+  attention: {
+    qkv: Values;
+    heads: number;
+    kvHeads: number;
+    headDim: number;
+    scale: number;
+    kv: number;
+    layer: number;
+    window: number;
+  };
+  linear_residual: {
+    x: Values;
+    xScale?: Float32Array;
+    weight: number;
+    bias?: Float32Array;
+    residual: Float32Array;
+  };
+  norm_swiglu: { residual: Float32Array; gain: Float32Array; eps: number; weight: number; bias?: Float32Array };
+  head: { residual: Float32Array; gain: Float32Array; eps: number; weight: number; first: number; count: number };
+}
+
+export interface OpOutputs {
+  embed: { residual: TestOutput };
+  norm_linear: { out: TestOutput };
+  rope_append: { qkv: TestOutput };
+  attention: { out: TestOutput };
+  linear_residual: { residual: TestOutput };
+  /** `outScale` at fp16 only: the row is out · outScale. */
+  norm_swiglu: { out: TestOutput; outScale?: TestOutput };
+  head: { logits: TestOutput };
+}
+
+export interface KvShape {
+  layers: number;
+  kvHeads: number;
+  headDim: number;
+  blocks: number;
+}
+
+export interface TestBackend {
+  info(): { kind: string; name: string; detail: string; totalBytes: number; freeBytes: number };
+  loadMatrix(weight: TestWeight): number;
+  /** Loads and reads back. */
+  loadVector(weight: TestWeight): Float32Array;
+  /** What was foretold for such a matrix, and what matrix `handle` takes. */
+  matrixBytes(rows: number, cols: number, stored: StoredType, handle: number): [number, number];
+  freeMatrix(handle: number): void;
+  /** A pool of the backend's precision, all of its blocks usable and poisoned. */
+  createKv(shape: KvShape): number;
+  growKv(pool: number, blocks: number): void;
+  freeKv(pool: number): void;
+  /** A plane [kv_head][token][head_dim]. */
+  readKv(pool: number, layer: number, plane: "k" | "v", block: number): Float32Array;
+  writeKv(pool: number, layer: number, plane: "k" | "v", block: number, values: Float32Array): void;
+  /** Throws when the op touched a fence or an input. */
+  runOp<Name extends keyof OpParams>(name: Name, step: TestStep, params: OpParams[Name]): OpOutputs[Name];
+  /** `logits` [logit rows][vocab]; throws when they were changed. */
+  sampleBatch(step: TestStep, logits: Float32Array, vocab: number): TestSampleResult[];
+  dispose(): void;
+}
+
+/** A forward pass with its residual stream in view. */
+export interface TestModel {
+  /** Runs one step; `residuals` [layers + 1][rows][hidden]: before each layer, then after the last. */
+  forward(step: TestStep): { residuals: Float32Array; logits: Float32Array };
+  dispose(): void;
+}
+
+export interface TestAddon {
+  TestBackend: new (options: TestBackendOptions) => TestBackend;
+  TestModel: new (spec: NativeLoadSpec, kvBlocks: number) => TestModel;
+  /**
+   * Loads with the `failAt`-th allocation failing (0: none). `failed` is the error, `allocations` how many there were,
+   * `alive` the buffers, matrices and pools that were not given back.
+   */
+  loadWithFailure(
+    spec: NativeLoadSpec,
+    failAt: number,
+  ): { failed: { code: R1ErrorCode; message: string } | null; allocations: number; alive: number };
+  describeCuda(): string;
+  /** Which kernels a compute capability (75, 80, 90, …) gets. */
+  chooseFamily(computeCapability: number, precision: Precision, forced: string): string;
+  /** Elements [first, first + count) of csrc/backend/random_weights.h, before rounding to a stored type. */
+  randomValues(seed: number, scale: number, first: number, count: number): Float32Array;
+  /** csrc/backend/sample_math.h. */
+  sampling: {
+    weights(z: Float32Array, zMax: number): Float64Array;
+    philox(seed: number, position: number, choice: number, lane: number): number;
+    topPReached(cumulative: number, p: number, total: number): boolean;
+    drawThreshold(r: number, total: number): number;
+  };
+}
+
+let loaded: TestAddon | undefined;
+
+/** Loads build/test/r1_test.node, or the file that R1_TEST_ADDON names. */
+export function testAddon(): TestAddon {
+  if (!loaded) {
+    const file = process.env.R1_TEST_ADDON ?? join(__dirname, "../../build/test/r1_test.node");
+    if (!existsSync(file)) throw new Error(`${file} does not exist; build it with: node scripts/build.mjs`);
+    loaded = require(file) as TestAddon;
+  }
+  return loaded;
+}
