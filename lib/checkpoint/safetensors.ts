@@ -84,7 +84,7 @@ function parseTensor(name: string, entry: Json, dataStart: number, file: string)
   if (offsets.length !== 2 || offsets[0] > offsets[1])
     throw bad(file, `tensor ${name}: data_offsets must be [begin, end] with begin <= end, found [${offsets}].`);
   const bits = shape.reduce((product, size) => product * size, typeBits[dtype]);
-  if (!Number.isSafeInteger(bits))
+  if (!Number.isSafeInteger(shape.reduce((product, size) => product * (size || 1), typeBits[dtype])))
     throw bad(file, `tensor ${name}: shape [${shape}] overflows: more than 2^53 bits of ${dtype}.`);
   const bytes = offsets[1] - offsets[0];
   if (bits !== bytes * 8)
@@ -108,14 +108,15 @@ function checkCoverage(tensors: StoredTensor[], dataStart: number, fileBytes: nu
   tensors.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
   let end = dataStart;
   let last = "the start of the data";
+  const outside = tensors.find(({ offset, bytes }) => offset + bytes > fileBytes);
+  if (outside)
+    throw bad(
+      file,
+      `tensor ${outside.name}: offsets out of range: it ends at data byte ${outside.offset + outside.bytes - dataStart}, ` +
+        `and the file has ${fileBytes - dataStart} data bytes. The file is truncated: download it again.`,
+    );
   for (const { name, offset, bytes } of tensors) {
     const at = offset - dataStart;
-    if (offset + bytes > fileBytes)
-      throw bad(
-        file,
-        `tensor ${name}: offsets out of range: it ends at data byte ${at + bytes}, and the file has ` +
-          `${fileBytes - dataStart} data bytes. The file is truncated: download it again.`,
-      );
     if (offset < end) throw bad(file, `tensor ${name}: its data at byte ${at} overlap those of ${last}.`);
     if (offset > end) throw bad(file, `tensor ${name}: a hole of ${offset - end} bytes before it, after ${last}.`);
     end = offset + bytes;
