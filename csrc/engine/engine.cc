@@ -1,0 +1,187 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+
+namespace r1 {
+namespace {
+
+/** The exception being handled, as users see it. */
+Failure current_failure() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::kOutOfMemory, "The host has no memory left. Load a smaller model, or free memory."};
+  } catch (const std::exception& error) {
+    return {ErrorCode::kInternal, std::string("The engine met an unexpected exception: ") + error.what() + "."};
+  } catch (...) {
+    return {ErrorCode::kInternal, "The engine met an exception of unknown type."};
+  }
+}
+
+}  // namespace
+
+Engine::Engine(EngineSpec spec, std::function<void()> wake, BackendFactory factory)
+    : spec_(std::move(spec)), factory_(std::move(factory)), events_(std::move(wake)), thread_([this] { run(); }) {}
+
+Engine::~Engine() {
+  dispose();
+  thread_.join();
+}
+
+// ---- any thread
+
+int64_t Engine::submit(Request request) {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return 0;
+  const int64_t id = request.id = next_id_++;
+  request.submitted = Clock::now();
+  commands_.emplace_back(std::move(request));
+  changed_.notify_one();
+  return id;
+}
+
+void Engine::cancel(int64_t id) { post(Cancel{id}); }
+
+void Engine::verdict(int64_t id, int32_t token) { post(Verdict{id, token}); }
+
+void Engine::post(Command command) {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return;
+  commands_.emplace_back(std::move(command));
+  changed_.notify_one();
+}
+
+EngineStats Engine::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void Engine::dispose() {
+  const std::lock_guard lock(mutex_);
+  stopping_->store(true);
+  changed_.notify_one();
+}
+
+// ---- the engine's thread
+
+/** Everything posted since the last call; with `wait`, sleeps until there is something or the engine is to stop. */
+std::vector<Engine::Command> Engine::take_commands(bool wait) {
+  std::unique_lock lock(mutex_);
+  if (wait) changed_.wait(lock, [this] { return !commands_.empty() || stopping_->load(); });
+  return std::exchange(commands_, {});
+}
+
+void Engine::run() {
+  const std::optional<Failure> failure = serve();
+  // By now all memory is back. A failed engine stays to answer requests until it is disposed.
+  while (failure && !stopping_->load()) {
+    reject(take_commands(true), *failure);
+    events_.flush();
+  }
+  end();
+}
+
+/** Loads and generates. Returns why it could not go on; nothing when it was disposed. */
+std::optional<Failure> Engine::serve() {
+  std::optional<Failure> failure;
+  bool ready = false;
+  try {
+    const LoadedModel loaded = load_model(spec_, factory_, stopping_, [this](const ProgressEvent& progress) {
+      events_.push(progress);
+      events_.flush();
+    });
+    const GeneratorOptions options{.context_length = spec_.context_length,
+                                   .max_sequences = spec_.max_sequences,
+                                   .prefill_rows = loaded.prefill_rows};
+    Generator generator(*loaded.backend, *loaded.model, *loaded.kv, options, events_, *stopping_);
+    if (spec_.device.kind == DeviceKind::kCuda) generator.warm_up();
+    ready = true;
+    events_.push(ReadyEvent{loaded.info});
+    events_.flush();
+    failure = generate(generator);
+  } catch (...) {
+    failure = current_failure();
+  }
+  if (!failure) return failure;
+  if (ready) {
+    events_.push(FailedEvent{*failure});
+  } else {
+    events_.push(LoadFailedEvent{*failure});
+  }
+  events_.flush();
+  return failure;
+}
+
+/** Steps until the engine is disposed, or returns why it failed: then every open request has had its "error". */
+std::optional<Failure> Engine::generate(Generator& generator) {
+  bool worked = false;
+  std::vector<Command> commands;
+  try {
+    while (!stopping_->load()) {
+      commands = take_commands(!worked);
+      std::reverse(commands.begin(), commands.end());
+      while (!commands.empty()) {  // one by one: those left when the device fails have to be answered
+        Command command = std::move(commands.back());
+        commands.pop_back();
+        apply(generator, std::move(command));
+      }
+      worked = generator.iterate();
+      publish(generator.stats());
+    }
+  } catch (...) {
+    if (!stopping_->load()) {
+      const Failure failure = current_failure();
+      generator.fail_all(failure);
+      reject(commands, failure);
+      publish({});
+      return failure;
+    }
+  }
+  reject(commands, {ErrorCode::kDisposed, "The model was disposed."});
+  generator.cancel_all();
+  return std::nullopt;
+}
+
+void Engine::apply(Generator& generator, Command command) {
+  if (auto* request = std::get_if<Request>(&command)) {
+    generator.submit(std::move(*request));
+  } else if (const auto* cancel = std::get_if<Cancel>(&command)) {
+    generator.cancel(cancel->id);
+  } else if (const auto* verdict = std::get_if<Verdict>(&command)) {
+    generator.verdict(verdict->id, verdict->token);
+  }
+}
+
+void Engine::publish(const EngineStats& stats) {
+  const std::lock_guard lock(mutex_);
+  stats_ = stats;
+}
+
+void Engine::reject(const std::vector<Command>& commands, const Failure& failure) {
+  for (const Command& command : commands) {
+    if (const auto* request = std::get_if<Request>(&command)) events_.push(ErrorEvent{request->id, failure});
+  }
+}
+
+void Engine::end() {
+  std::vector<Command> commands;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    stats_ = {};
+    commands = std::exchange(commands_, {});
+  }
+  reject(std::move(commands), {ErrorCode::kDisposed, "The model was disposed."});
+  events_.push(DisposedEvent{});
+  events_.flush();
+}
+
+}  // namespace r1

@@ -1,0 +1,51 @@
+// What an engine is made from: plain values, one to one with lib/native.ts's NativeLoadSpec.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "model/config.h"
+
+namespace r1 {
+
+enum class DeviceKind : uint8_t { kCpu, kCuda };
+
+struct DeviceSpec {
+  DeviceKind kind = DeviceKind::kCpu;
+  int32_t index = 0;
+  std::string kernel_file;  // kernels.fatbin
+  int32_t threads = 0;      // CPU; 0 chooses
+  std::string family;       // kernel family or instruction set to force; "" chooses
+};
+
+/** A tensor of a checkpoint file, or one made up from `seed`. */
+struct PartSpec {
+  std::string name;
+  DType dtype = DType::kF32;
+  int64_t rows = 0, cols = 0;
+  int32_t file = -1;  // index into EngineSpec::files; -1: made up
+  int64_t offset = 0;
+  int64_t seed = 0;
+  float scale = 0;
+};
+
+struct WeightEntry {
+  std::string name;
+  std::vector<PartSpec> parts;
+};
+
+struct EngineSpec {
+  ModelConfig config;
+  std::vector<std::string> files;
+  std::vector<WeightEntry> weights;
+  DeviceSpec device;
+  DType precision = DType::kF32;
+  int32_t context_length = 0;
+  int64_t kv_memory = 0;     // 0 chooses (memory_plan.h)
+  int64_t memory_limit = 0;  // 0: what the device has free
+  int32_t max_sequences = 1;
+  int32_t prefill_rows = 0;  // 0 chooses
+};
+
+}  // namespace r1

@@ -1,0 +1,120 @@
+// What the engine tells JavaScript (lib/native.ts's NativeEvent), and the queue it waits in.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/error.h"
+
+namespace r1 {
+
+struct Failure {
+  ErrorCode code;
+  std::string message;
+};
+
+/** Milliseconds: waiting for admission, from there to the first token, from there to the end. */
+struct Timings {
+  double queue = 0, prefill = 0, decode = 0;
+};
+
+/** Log-probabilities of a run of tokens; the `count` best alternatives of token i start at i * count. */
+struct Logprobs {
+  int32_t count = 0;
+  std::vector<float> values;
+  std::vector<int32_t> top_tokens;
+  std::vector<float> top_values;
+
+  void append(const SampleResult& result);
+  void append(const Logprobs& other);
+};
+
+struct EngineInfo {
+  DeviceInfo device;
+  int64_t weight_bytes = 0, workspace_bytes = 0;
+  int64_t kv_bytes_per_token = 0, kv_max_bytes = 0;
+  int32_t context_length = 0;  // of a request; less than was asked for when the KV pool cannot hold that much
+};
+
+enum class LoadStage : uint8_t { kCheck, kAllocate, kWeights, kWarmup };
+
+struct ProgressEvent {
+  LoadStage stage = LoadStage::kCheck;
+  int64_t bytes = 0, total_bytes = 0, tensors = 0, total_tensors = 0;
+};
+struct ReadyEvent {
+  EngineInfo info;
+};
+struct LoadFailedEvent {
+  Failure failure;
+};
+struct TokensEvent {
+  int64_t id;
+  std::vector<int32_t> tokens;
+  bool has_logprobs;
+  Logprobs logprobs;
+};
+struct ScoresEvent {
+  int64_t id;
+  int32_t first;  // index of the token that logprobs.values[0] is of
+  Logprobs logprobs;
+};
+struct GateEvent {
+  int64_t id;
+  std::shared_ptr<const std::vector<float>> logits;  // [vocab], unmodified
+  int32_t index;                                     // tokens generated so far
+};
+struct FinishEvent {
+  int64_t id;
+  bool stopped;  // by a stop id; otherwise by its length
+  int32_t cached_tokens;
+  Timings timings;
+};
+struct CancelledEvent {
+  int64_t id;
+  int32_t cached_tokens;
+  Timings timings;
+};
+struct ErrorEvent {
+  int64_t id;
+  Failure failure;
+};
+struct FailedEvent {
+  Failure failure;
+};
+struct DisposedEvent {};
+
+using Event = std::variant<ProgressEvent, ReadyEvent, LoadFailedEvent, TokensEvent, ScoresEvent, GateEvent, FinishEvent,
+                           CancelledEvent, ErrorEvent, FailedEvent, DisposedEvent>;
+
+/**
+ * Events on their way to JavaScript. Consecutive token (or score) events of a request are merged, so what a slow reader
+ * leaves here is a few bytes per token. `wake` is called at most once between two drains. Thread-safe.
+ */
+class EventQueue {
+ public:
+  explicit EventQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+  void push(Event event);
+  /** Wakes JavaScript if something waits and it has not been woken since the last drain. */
+  void flush();
+  /** Everything since the last drain, oldest first. */
+  std::vector<Event> drain();
+
+ private:
+  bool merge(Event& event);
+
+  std::function<void()> wake_;
+  std::mutex mutex_;
+  std::vector<Event> events_;
+  std::unordered_map<int64_t, size_t> last_;  // a request's newest event
+  bool woken_ = false;
+};
+
+}  // namespace r1

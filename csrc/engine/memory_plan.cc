@@ -1,0 +1,60 @@
+#include "engine/memory_plan.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.h"
+#include "engine/block_allocator.h"
+#include "engine/format.h"
+
+namespace r1 {
+namespace {
+
+constexpr int32_t kSmallestContext = 2048;  // tokens of KV that a load must have room for
+constexpr double kCudaShare = 0.9, kCpuShare = 0.25;
+
+[[noreturn]] void refuse(const MemoryPlan& plan, const DeviceInfo& device, const EngineSpec& spec, int64_t limit,
+                         int64_t kv_bytes) {
+  const int64_t needed = plan.weight_bytes + plan.workspace_bytes + kv_bytes;
+  const bool limited = spec.memory_limit > 0 && spec.memory_limit < device.free_bytes;
+  std::string found = format_bytes(limit);
+  found += limited ? " are allowed by memoryLimit" : " are free on " + device.name;
+  R1_THROW(
+      ErrorCode::kOutOfMemory,
+      "The model needs " + format_bytes(needed) + " (weights " + format_bytes(plan.weight_bytes) + ", workspace " +
+          format_bytes(plan.workspace_bytes) + ", KV cache " + format_bytes(kv_bytes) + "), but " + found +
+          ". Choose a smaller model, a precision of fewer bytes, a smaller kvMemory, contextLength or prefillRows, " +
+          "or free memory.");
+}
+
+/** What the pool may grow to where kv_memory leaves the choice. */
+int64_t default_kv_bytes(const MemoryPlan& plan, const DeviceInfo& device, const EngineSpec& spec, int64_t limit) {
+  const int64_t left = std::max<int64_t>(0, limit - plan.weight_bytes - plan.workspace_bytes);
+  if (spec.device.kind == DeviceKind::kCuda) return static_cast<int64_t>(kCudaShare * static_cast<double>(left));
+  return std::min(left, static_cast<int64_t>(kCpuShare * static_cast<double>(device.free_bytes)));
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const ModelPlan& model, int64_t logits_bytes, const DeviceInfo& device, const EngineSpec& spec) {
+  const int64_t block_bytes = model.kv.block_bytes();
+  const int64_t context_blocks = blocks_for(spec.context_length);
+  const int64_t smallest = blocks_for(std::min(spec.context_length, kSmallestContext)) * block_bytes;
+  const int64_t limit = spec.memory_limit > 0 ? std::min(spec.memory_limit, device.free_bytes) : device.free_bytes;
+  R1_CHECK(spec.kv_memory == 0 || spec.kv_memory >= block_bytes, ErrorCode::kOutOfMemory,
+           "kvMemory is " + format_bytes(spec.kv_memory) + ", but one block of " + std::to_string(kKvBlockTokens) +
+               " tokens takes " + format_bytes(block_bytes) + " with this model. Give it more.");
+
+  MemoryPlan plan{.weight_bytes = model.weight_bytes, .workspace_bytes = model.workspace_bytes + logits_bytes};
+  const int64_t kv_required = spec.kv_memory > 0 ? spec.kv_memory : smallest;
+  if (kv_required > limit - plan.weight_bytes - plan.workspace_bytes) refuse(plan, device, spec, limit, kv_required);
+
+  const int64_t kv_bytes =
+      spec.kv_memory > 0 ? spec.kv_memory : std::max(smallest, default_kv_bytes(plan, device, spec, limit));
+  const int64_t useful_blocks = context_blocks * spec.max_sequences;
+  plan.kv_max_blocks = std::min({kv_bytes / block_bytes, useful_blocks, int64_t{INT32_MAX}});
+  plan.kv_max_bytes = plan.kv_max_blocks * block_bytes;
+  return plan;
+}
+
+}  // namespace r1
