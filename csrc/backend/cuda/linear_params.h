@@ -1,0 +1,65 @@
+// What the linear kernels are given. Read by the launcher and by device code, so plain C++17 and fixed layouts.
+#pragma once
+#include <cstdint>
+
+namespace r1::cuda {
+
+/** What becomes of the sums x · W^T (times x_scale, plus bias). */
+enum class LinearEpilogue : int32_t {
+  kStore,        // y[T][N] act
+  kStoreF32,     // y[T][N] f32
+  kAddResidual,  // y[T][N] f32 +=
+  kSwiglu,       // y[T][I] act = silu(gate) · up; the weights' role is kGateUp
+};
+
+struct LinearOutput {
+  void* y;               // [rows][ldy] act or f32
+  int64_t ldy;           // elements
+  const float* bias;     // [N] in the order of the ops (gate, then up), or null
+  const float* x_scale;  // [rows] or null
+  int32_t rows;          // T
+  int32_t columns;       // of y: N, or I for kSwiglu
+  LinearEpilogue epilogue;
+  int32_t vector;  // rows of y start at multiples of 16 bytes
+};
+
+/** linear_sm90_decode_*; the operands come through tensor maps. */
+struct LinearStreamParams {
+  LinearOutput out;
+  int32_t k_blocks;  // ceil(K / 64)
+  int32_t stages;    // of the ring
+};
+
+/** linear_sm90_prefill_*; the operands come through tensor maps. */
+struct LinearTileParams {
+  LinearOutput out;
+  int32_t k_blocks;     // ceil(K / 64)
+  int32_t stored_rows;  // of the weights
+  int32_t band;         // token tiles that share a weight tile while it is in the cache
+};
+
+/** linear_sm80_* and linear_sm75_*. */
+struct LinearMmaParams {
+  LinearOutput out;
+  const void* x;        // [rows][ldx] 16-bit, rows 16-byte aligned
+  const void* w;        // [stored_rows][ldw] 16-bit, rows 16-byte aligned
+  int64_t ldx, ldw;     // elements
+  int32_t stored_rows;  // of the weights
+  int32_t k;            // a multiple of 8
+  int32_t stages;       // of the ring (sm_80)
+  float* partials;      // [weight tile][split][fragment of a thread][thread][4] when K is split
+  unsigned* counters;   // [weight tile], zero between launches, when K is split
+};
+
+/** linear_simt_*. */
+struct LinearSimtParams {
+  LinearOutput out;
+  const void* x;        // [rows][ldx], rows 16-byte aligned
+  const void* w;        // [stored_rows][ldw], rows 16-byte aligned
+  int64_t ldx, ldw;     // elements
+  int32_t stored_rows;  // of the weights
+  int32_t k;            // a multiple of 8
+  int32_t k_split;      // decode: warps of a block that share a dot product: 1, 2, 4 or 8
+};
+
+}  // namespace r1::cuda
