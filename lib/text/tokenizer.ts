@@ -69,6 +69,11 @@ export class Tokenizer {
     return this.#files.chatTemplate;
   }
 
+  /** What is added before a text: BOS, or nothing. */
+  get leadingTokens(): readonly number[] {
+    return this.#before;
+  }
+
   /** The text of a token that tokenizer_config.json names, such as "bos_token". */
   namedToken(name: string): string | undefined {
     return namedToken(this.config, name);
