@@ -156,6 +156,7 @@ constexpr int kTensorMapOobFillNone = 0;
   X(primary_ctx_release, "cuDevicePrimaryCtxRelease_v2", (CUdevice))                                              \
   X(ctx_set_current, "cuCtxSetCurrent", (CUcontext))                                                              \
   X(ctx_get_current, "cuCtxGetCurrent", (CUcontext*))                                                             \
+  X(ctx_synchronize, "cuCtxSynchronize", (void))                                                                  \
   X(mem_get_info, "cuMemGetInfo_v2", (size_t* free, size_t* total))                                               \
   X(mem_alloc, "cuMemAlloc_v2", (CUdeviceptr*, size_t))                                                           \
   X(mem_free, "cuMemFree_v2", (CUdeviceptr))                                                                      \

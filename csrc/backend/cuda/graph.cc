@@ -10,14 +10,14 @@ GraphCache::~GraphCache() {
 
 void GraphCache::run(const Key& key, const std::function<void()>& work) {
   Entry& entry = entries_[key];
-  if (entry.generation != context_.workspace_generation()) {
+  if (entry.generation != context_.generation()) {
     if (entry.graph) {
       R1_CUDA(stream_synchronize(context_.stream()));  // the stale graph may still be running
       driver().graph_exec_destroy(entry.graph);
       entry.graph = nullptr;
     }
     work();
-    entry.generation = context_.workspace_generation();
+    entry.generation = context_.generation();
     return;
   }
   if (!entry.graph) entry.graph = capture(work);

@@ -38,6 +38,7 @@ CudaKvPool::CudaKvPool(const KvLayout& layout_, int64_t max_blocks_, int device,
 }
 
 CudaKvPool::~CudaKvPool() {
+  driver().ctx_synchronize();  // unlike cuMemFree, unmapping does not wait for kernels
   CUdeviceptr at = address_;
   for (const Chunk& chunk : chunks_) {
     driver().mem_unmap(at, static_cast<size_t>(chunk.bytes));

@@ -1,0 +1,236 @@
+#include "backend/cuda/cuda_backend.h"
+
+#include <algorithm>
+#include <sstream>
+
+namespace r1::cuda {
+
+CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::string& kernel_file)
+    : options_(options),
+      ordinal_(device),
+      context_(device),
+      family_(choose_family(context_.properties().cc, options.precision, options.family)),
+      modules_(kernel_file),
+      launch_(context_.properties(), family_, stream_.get(), modules_),
+      step_(launch_, options),
+      graphs_(launch_),
+      uploader_(launch_),
+      linear_(launch_),
+      op_{.launch = launch_, .step = step_, .act = options.precision} {}
+
+CudaBackend::~CudaBackend() {
+  // Memory may not go while kernels use it; what the driver answers no longer matters.
+  CUcontext current = nullptr;
+  driver().ctx_get_current(&current);
+  if (!current) {
+    try {
+      context_.make_current();
+    } catch (const Error&) {
+      return;
+    }
+  }
+  driver().stream_synchronize(stream_.get());
+}
+
+DeviceInfo CudaBackend::info() const {
+  const DeviceProperties& device = context_.properties();
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  R1_CUDA(mem_get_info(&free_bytes, &total_bytes));
+  std::ostringstream detail;
+  detail << "CUDA " << cuda_version_text(device.driver_version) << " driver, compute capability " << device.cc / 10
+         << "." << device.cc % 10 << ", " << device.sm_count << " SMs, " << family_name(family_) << " kernels";
+  return {.kind = "cuda",
+          .name = device.name,
+          .detail = detail.str(),
+          .total_bytes = static_cast<int64_t>(total_bytes),
+          .free_bytes = static_cast<int64_t>(free_bytes)};
+}
+
+Ceilings CudaBackend::measure_ceilings() { return cuda::measure_ceilings(launch_); }
+
+// ---- memory
+
+std::unique_ptr<Buffer> CudaBackend::allocate(int64_t bytes) {
+  return std::make_unique<CudaBuffer>(bytes, "a buffer of the model");
+}
+
+void CudaBackend::upload(void* to, const void* from, int64_t bytes) {
+  uploader_.bytes(reinterpret_cast<CUdeviceptr>(to), from, bytes);
+}
+
+void CudaBackend::download(void* to, const void* from, int64_t bytes) {
+  if (bytes > 0) {
+    R1_CUDA(memcpy_dtoh_async(to, reinterpret_cast<CUdeviceptr>(from), static_cast<size_t>(bytes), stream_.get()));
+  }
+  R1_CUDA(stream_synchronize(stream_.get()));
+}
+
+int64_t CudaBackend::matrix_bytes(int64_t rows, int64_t cols, DType stored) const {
+  const DType type = options_.precision == DType::kF32 ? stored : options_.precision;
+  // Whether gate and up are padded to groups is not known here: 16 rows more at most.
+  return rows * CudaMatrix::stored_cols(cols) * dtype_size(type);
+}
+
+DType CudaBackend::stored_type(const WeightParts& parts) const {
+  if (options_.precision != DType::kF32) return options_.precision;
+  const DType first = parts.parts.front()->dtype;
+  const bool same =
+      std::all_of(parts.parts.begin(), parts.parts.end(), [first](const auto& part) { return part->dtype == first; });
+  return same ? first : DType::kF32;
+}
+
+std::unique_ptr<Matrix> CudaBackend::load_matrix(const WeightParts& parts, MatrixRole role) {
+  auto matrix = std::make_unique<CudaMatrix>(parts.rows(), parts.cols(), stored_type(parts), role, parts.name);
+  uploader_.matrix(parts, *matrix);
+  return matrix;
+}
+
+std::unique_ptr<Buffer> CudaBackend::load_vector(const WeightParts& parts) {
+  auto buffer = std::make_unique<CudaBuffer>(parts.rows() * parts.cols() * 4, parts.name);
+  uploader_.vector(parts, reinterpret_cast<CUdeviceptr>(buffer->data));
+  return buffer;
+}
+
+std::unique_ptr<KvPool> CudaBackend::create_kv_pool(const KvLayout& layout, int64_t max_blocks) {
+  return std::make_unique<CudaKvPool>(layout, max_blocks, ordinal_, context_.properties().virtual_memory);
+}
+
+// ---- a step
+
+const StepView& CudaBackend::begin_step(const Step& step) {
+  uploader_.release();  // weights are there once a step begins
+  view_ = &step_.begin(step);
+  return *view_;
+}
+
+void CudaBackend::run(const std::function<void()>& forward) {
+  R1_CHECK(view_, ErrorCode::kInternal, "run() before begin_step().");
+  if (view_->numeric_class == NumericClass::kDecode) {
+    graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count}, forward);
+  } else {
+    forward();
+  }
+}
+
+void CudaBackend::read_results(SampleResult* out) { step_.read_results(out); }
+
+// ---- ops
+
+void CudaBackend::embed(const EmbedParams& p) { cuda::embed(op_, p); }
+
+void CudaBackend::norm_linear(const NormLinearParams& p) {
+  const CudaMatrix& w = as_cuda(p.weight);
+  const Normed x = rmsnorm(op_, p.residual, nullptr, p.step->rows, w.cols, p.gain, p.eps);
+  linear_.run({.numeric_class = p.step->numeric_class,
+               .rows = p.step->rows,
+               .x = x.data,
+               .x_type = op_.act,
+               .ldx = x.ld,
+               .x_scale = nullptr,
+               .w = &w,
+               .bias = p.bias,
+               .y = p.out,
+               .ldy = w.rows,
+               .epilogue = LinearEpilogue::kStore,
+               .act = op_.act});
+}
+
+void CudaBackend::rope_append(const RopeAppendParams& p) { cuda::rope_append(op_, p); }
+
+void CudaBackend::attention(const AttentionParams& p) { cuda::attention(op_, p); }
+
+void CudaBackend::linear_residual(const LinearResidualParams& p) {
+  const CudaMatrix& w = as_cuda(p.weight);
+  linear_.run({.numeric_class = p.step->numeric_class,
+               .rows = p.step->rows,
+               .x = p.x,
+               .x_type = op_.act,
+               .ldx = w.cols,
+               .x_scale = p.x_scale,
+               .w = &w,
+               .bias = p.bias,
+               .y = p.residual,
+               .ldy = w.rows,
+               .epilogue = LinearEpilogue::kAddResidual,
+               .act = op_.act});
+}
+
+void CudaBackend::norm_swiglu(const NormSwigluParams& p) {
+  const CudaMatrix& w = as_cuda(p.weight);
+  const int64_t inner = w.rows / 2;
+  const Normed x = rmsnorm(op_, p.residual, nullptr, p.step->rows, w.cols, p.gain, p.eps);
+  LinearCall call{.numeric_class = p.step->numeric_class,
+                  .rows = p.step->rows,
+                  .x = x.data,
+                  .x_type = op_.act,
+                  .ldx = x.ld,
+                  .x_scale = nullptr,
+                  .w = &w,
+                  .bias = p.bias,
+                  .y = p.out,
+                  .ldy = inner,
+                  .epilogue = LinearEpilogue::kSwiglu,
+                  .act = op_.act};
+  if (op_.act != DType::kF16) return linear_.run(call);
+  // The product may exceed what fp16 holds: it is made from float32 sums, then scaled row by row. The sums come in the
+  // order of the stored rows; the bias is added with them put together.
+  float* sums = launch_.workspace_as<float>(Workspace::kGateUp, p.step->rows * w.stored_rows);
+  call.bias = nullptr;
+  call.y = sums;
+  call.ldy = w.stored_rows;
+  call.epilogue = LinearEpilogue::kStoreF32;
+  linear_.run(call);
+  swiglu_scale(op_, sums, w.stored_rows, p.bias, p.step->rows, inner, p.out, p.out_scale);
+}
+
+void CudaBackend::head(const HeadParams& p) {
+  const CudaMatrix& w = as_cuda(p.weight);
+  R1_CHECK(p.count >= 0 && p.count <= kMaxLogitRows, ErrorCode::kInvalidArgument, "too many rows of logits at a time.");
+  if (p.count == 0) return;
+  const Normed x = rmsnorm(op_, p.residual, step_.arrays().logit_rows + p.first, p.count, w.cols, p.gain, p.eps);
+  linear_.run({.numeric_class = NumericClass::kDecode,
+               .rows = p.count,
+               .x = x.data,
+               .x_type = op_.act,
+               .ldx = x.ld,
+               .x_scale = nullptr,
+               .w = &w,
+               .bias = nullptr,
+               .y = p.logits,
+               .ldy = w.rows,
+               .epilogue = LinearEpilogue::kStoreF32,
+               .act = op_.act});
+}
+
+void CudaBackend::sample(const SampleParams& p) { cuda::sample(op_, p); }
+
+}  // namespace r1::cuda
+
+namespace r1 {
+
+std::unique_ptr<Backend> create_cuda_backend(const BackendOptions& options, int device,
+                                             const std::string& kernel_file) {
+  return std::make_unique<cuda::CudaBackend>(options, device, kernel_file);
+}
+
+std::string describe_cuda() {
+  try {
+    int count = 0;
+    R1_CUDA(device_count(&count));
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      cuda::CUdevice device = 0;
+      R1_CUDA(device_get(&device, i));
+      const cuda::DeviceProperties p = cuda::query_device(device);
+      text += (i ? "\n" : "") + ("cuda:" + std::to_string(i)) + ": " + p.name + ", compute capability " +
+              std::to_string(p.cc / 10) + "." + std::to_string(p.cc % 10) + ", " + std::to_string(p.total_bytes >> 20) +
+              " MiB, driver for CUDA " + cuda::cuda_version_text(p.driver_version);
+    }
+    return count ? text : "the NVIDIA driver is installed but shows no GPU.";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace r1

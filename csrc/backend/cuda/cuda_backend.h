@@ -1,0 +1,61 @@
+// The Backend on one NVIDIA GPU.
+#pragma once
+#include <optional>
+
+#include "backend/cuda/context.h"
+#include "backend/cuda/graph.h"
+#include "backend/cuda/linear.h"
+#include "backend/cuda/ops.h"
+#include "backend/cuda/upload.h"
+
+namespace r1::cuda {
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(const BackendOptions& options, int device, const std::string& kernel_file);
+  ~CudaBackend() override;
+
+  DeviceInfo info() const override;
+  Ceilings measure_ceilings() override;
+
+  std::unique_ptr<Buffer> allocate(int64_t bytes) override;
+  void upload(void* to, const void* from, int64_t bytes) override;
+  void download(void* to, const void* from, int64_t bytes) override;
+  int64_t matrix_bytes(int64_t rows, int64_t cols, DType stored) const override;
+  std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) override;
+  std::unique_ptr<Buffer> load_vector(const WeightParts& parts) override;
+  std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override;
+
+  const StepView& begin_step(const Step& step) override;
+  void run(const std::function<void()>& forward) override;
+  void read_results(SampleResult* out) override;
+
+  void embed(const EmbedParams& p) override;
+  void norm_linear(const NormLinearParams& p) override;
+  void rope_append(const RopeAppendParams& p) override;
+  void attention(const AttentionParams& p) override;
+  void linear_residual(const LinearResidualParams& p) override;
+  void norm_swiglu(const NormSwigluParams& p) override;
+  void head(const HeadParams& p) override;
+  void sample(const SampleParams& p) override;
+
+ private:
+  DType stored_type(const WeightParts& parts) const;
+
+  // In order of construction; destroyed in reverse, so that the context goes last.
+  const BackendOptions options_;
+  const int ordinal_;
+  DeviceContext context_;
+  const KernelFamily family_;
+  KernelModules modules_;
+  Stream stream_;
+  LaunchContext launch_;
+  StepBuffer step_;
+  GraphCache graphs_;
+  Uploader uploader_;
+  LinearLauncher linear_;
+  OpContext op_;
+  const StepView* view_ = nullptr;
+};
+
+}  // namespace r1::cuda

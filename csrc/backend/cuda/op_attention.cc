@@ -1,0 +1,107 @@
+// Attention: which kernel serves a step's class, type and head size.
+#include <algorithm>
+
+#include "backend/cuda/ops.h"
+
+namespace r1::cuda {
+namespace {
+
+struct PrefillRow {
+  KernelFamily least;  // the family from which on the kernel runs
+  DType act;
+  int head_dim;
+  const char* kernel;
+  unsigned shared_bytes;
+};
+
+// Two stages of K and V tiles of 64 tokens on sm_80, one on sm_75.
+constexpr unsigned tile_bytes(int head_dim, int stages) {
+  return static_cast<unsigned>(2 * stages * 64 * head_dim * 2);
+}
+
+// The best first.
+constexpr PrefillRow kPrefillTable[] = {
+    {KernelFamily::kSm80, DType::kBF16, 64, "attention_prefill_sm80_bf16_d64", tile_bytes(64, 2)},
+    {KernelFamily::kSm80, DType::kBF16, 128, "attention_prefill_sm80_bf16_d128", tile_bytes(128, 2)},
+    {KernelFamily::kSm80, DType::kF16, 64, "attention_prefill_sm80_fp16_d64", tile_bytes(64, 2)},
+    {KernelFamily::kSm80, DType::kF16, 128, "attention_prefill_sm80_fp16_d128", tile_bytes(128, 2)},
+    {KernelFamily::kSm75, DType::kF16, 64, "attention_prefill_sm75_fp16_d64", tile_bytes(64, 1)},
+    {KernelFamily::kSm75, DType::kF16, 128, "attention_prefill_sm75_fp16_d128", tile_bytes(128, 1)},
+};
+
+const PrefillRow* find_prefill(KernelFamily family, DType act, int head_dim) {
+  for (const PrefillRow& row : kPrefillTable) {
+    if (family >= row.least && act == row.act && head_dim == row.head_dim) return &row;
+  }
+  return nullptr;
+}
+
+std::string simt_kernel(const char* op, DType act, int head_dim) {
+  return std::string(op) + "_" + std::string(dtype_name(act)) + "_d" + std::to_string(head_dim);
+}
+
+int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHeadsPerBlock - 1) / kHeadsPerBlock; }
+
+/** Every row's keys are cut into segments; blocks take segments until none is left. */
+void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
+  constexpr int kBlocksPerSm = 3;
+  const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
+  const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * (p.head_dim + 2);
+  // Counters first: the slot's memory is zero when new, and kernels leave the counters zero.
+  const int64_t counters = kMaxDecodeRows * int64_t{p.kv_heads} * head_chunks(p);
+  const int64_t counter_floats = round_up(counters, 64);
+  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, counter_floats + partial_floats);
+  args.arrived = reinterpret_cast<int32_t*>(scratch);
+  args.partials = scratch + counter_floats;
+  const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, kBlocksPerSm * op.launch.device().sm_count);
+  op.launch.launch(op.launch.kernel(simt_kernel("attention_decode", op.act, p.head_dim)),
+                   {.grid_x = static_cast<unsigned>(grid), .block = 128}, args);
+}
+
+void prefill(OpContext& op, const AttentionParams& p, AttentionArgs args) {
+  const PrefillRow* row = find_prefill(op.launch.family(), op.act, p.head_dim);
+  if (row) {
+    args.tiles = op.step.tiles();
+    op.launch.launch(op.launch.kernel(row->kernel),
+                     {.grid_x = static_cast<unsigned>(p.heads),
+                      .grid_y = static_cast<unsigned>(op.step.tile_count()),
+                      .block = 128,
+                      .shared_bytes = row->shared_bytes},
+                     args);
+    return;
+  }
+  op.launch.launch(op.launch.kernel(simt_kernel("attention_rows", op.act, p.head_dim)),
+                   {.grid_x = static_cast<unsigned>(p.kv_heads * head_chunks(p)),
+                    .grid_y = static_cast<unsigned>(args.rows),
+                    .block = 128},
+                   args);
+}
+
+}  // namespace
+
+void attention(OpContext& op, const AttentionParams& p) {
+  R1_CHECK(p.head_dim == 64 || p.head_dim == 128, ErrorCode::kUnsupported,
+           "head_dim " + std::to_string(p.head_dim) + " is not supported on CUDA: expected 64 or 128.");
+  R1_CHECK(p.kv_heads > 0 && p.heads % p.kv_heads == 0, ErrorCode::kUnsupported,
+           "attention with " + std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) +
+               " KV heads: expected a multiple.");
+  const AttentionArgs args{.step = op.step.arrays(),
+                           .qkv = p.qkv,
+                           .out = p.out,
+                           .kv = planes_of(*p.kv, p.layer),
+                           .partials = nullptr,
+                           .arrived = nullptr,
+                           .tiles = nullptr,
+                           .rows = p.step->rows,
+                           .heads = p.heads,
+                           .kv_heads = p.kv_heads,
+                           .window = p.mask.window,
+                           .scale = p.scale};
+  if (p.step->numeric_class == NumericClass::kDecode) {
+    decode(op, p, args);
+  } else {
+    prefill(op, p, args);
+  }
+}
+
+}  // namespace r1::cuda

@@ -1,0 +1,41 @@
+// The launchers: each validates its Params, chooses a kernel from one flat table, launches it and checks.
+// `act` is the activation type; kernels are named by op and type ("embed_bf16").
+#pragma once
+#include "backend/cuda/kernel_params.h"
+#include "backend/cuda/launch.h"
+#include "backend/cuda/matrix.h"
+#include "backend/cuda/step.h"
+
+namespace r1::cuda {
+
+/** What the launchers of one engine share. */
+struct OpContext {
+  LaunchContext& launch;
+  const StepBuffer& step;
+  DType act;
+};
+
+/** Output of rmsnorm: act [rows][ld], ld the hidden size rounded up to kRowAlign, padding zero. */
+struct Normed {
+  void* data;
+  int64_t ld;
+};
+
+void embed(OpContext& op, const EmbedParams& p);
+/** Row i of the output is the norm of row `row_of[i]` of x (device memory), or of row i where row_of is null. */
+Normed rmsnorm(OpContext& op, const float* x, const int32_t* row_of, int32_t rows, int64_t hidden, const float* gain,
+               float eps);
+void rope_append(OpContext& op, const RopeAppendParams& p);
+void attention(OpContext& op, const AttentionParams& p);
+/** fp16: SwiGLU of the stored rows' sums x [rows][ld_x] f32, then out · scale with a power of two per row. */
+void swiglu_scale(OpContext& op, const float* x, int64_t ld_x, const float* bias, int32_t rows, int64_t columns,
+                  void* out, float* scale);
+void sample(OpContext& op, const SampleParams& p);
+
+Ceilings measure_ceilings(LaunchContext& context);
+
+/** A CudaMatrix of ours, checked. */
+const CudaMatrix& as_cuda(const Matrix* matrix);
+KvPlanes planes_of(const KvPool& pool, int layer);
+
+}  // namespace r1::cuda

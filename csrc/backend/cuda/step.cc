@@ -1,0 +1,194 @@
+#include "backend/cuda/step.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "backend/cuda/matrix.h"
+
+namespace r1::cuda {
+namespace {
+
+constexpr int64_t kAlign = 16;
+constexpr int64_t kTailSlack = 1 << 20;  // bytes of LogitEdits that fit before the buffer has to grow
+
+int32_t count_tiles(const Step& step) {
+  int32_t tiles = 0;
+  for (int32_t s = 0; s < step.sequence_count; ++s) {
+    tiles += (step.sequences[s].rows + kPrefillTileRows - 1) / kPrefillTileRows;
+  }
+  return tiles;
+}
+
+int64_t tail_bytes(const Step& step) {
+  int64_t words = 0;
+  for (int32_t s = 0; s < step.sequence_count; ++s) words += step.sequences[s].block_count;
+  return words * 4 + step.edit_count * static_cast<int64_t>(sizeof(LogitEdit));
+}
+
+}  // namespace
+
+StepBuffer::StepBuffer(LaunchContext& context, const BackendOptions& options)
+    : context_(context),
+      options_(options),
+      results_(std::max(options.max_logit_rows, kMaxDecodeRows) * static_cast<int64_t>(sizeof(SampleResult)),
+               "sampling results"),
+      host_results_(results_.bytes()) {
+  const int64_t rows = std::max(options.max_rows, kMaxDecodeRows);
+  const int64_t tiles = rows / kPrefillTileRows + options.max_sequences + 1;
+  const int64_t sequences = std::max(options.max_sequences, kMaxDecodeRows);
+  const Layout at = lay_out(rows, sequences, std::max(options.max_logit_rows, kMaxDecodeRows), tiles);
+  const int64_t blocks = sequences * std::min(options.max_blocks_per_sequence, 4096);
+  reserve(at.tail + blocks * 4 + kTailSlack);
+}
+
+StepBuffer::Layout StepBuffer::lay_out(int64_t rows, int64_t sequences, int64_t logits, int64_t tiles) {
+  int64_t offset = 0;
+  const auto take = [&](int64_t bytes) {
+    const int64_t at = offset;
+    offset = round_up(offset + bytes, kAlign);
+    return at;
+  };
+  Layout at{};
+  at.scalars = take(2 * 4);
+  at.tokens = take(rows * 4);
+  at.positions = take(rows * 4);
+  at.slots = take(rows * 4);
+  at.row_sequence = take(rows * 4);
+  at.sequence_begin = take(sequences * 4);
+  at.logit_rows = take(logits * 4);
+  at.samples = take(logits * static_cast<int64_t>(sizeof(SampleRow)));
+  at.tiles = take(tiles * static_cast<int64_t>(sizeof(PrefillTile)));
+  at.tail = offset;
+  return at;
+}
+
+void StepBuffer::check(const Step& step) const {
+  const bool decode = step.numeric_class == NumericClass::kDecode;
+  const int32_t max_rows = decode ? std::min(kMaxDecodeRows, options_.max_rows) : options_.max_rows;
+  R1_CHECK(step.rows >= 1 && step.rows <= max_rows, ErrorCode::kInvalidArgument,
+           "a step has " + std::to_string(step.rows) + " rows; expected 1 to " + std::to_string(max_rows) + ".");
+  R1_CHECK(step.logit_count >= 0 && step.logit_count <= options_.max_logit_rows, ErrorCode::kInvalidArgument,
+           "a step wants logits of " + std::to_string(step.logit_count) + " rows; at most " +
+               std::to_string(options_.max_logit_rows) + " were planned.");
+  R1_CHECK(step.sequence_count <= options_.max_sequences, ErrorCode::kInvalidArgument,
+           "a step has " + std::to_string(step.sequence_count) + " sequences; at most " +
+               std::to_string(options_.max_sequences) + " were planned.");
+}
+
+void StepBuffer::reserve(int64_t bytes) {
+  if (bytes <= device_.bytes()) return;
+  R1_CUDA(stream_synchronize(context_.stream()));
+  PinnedMemory host(bytes);
+  device_ = DeviceMemory();
+  context_.invalidate_graphs();
+  device_ = DeviceMemory(bytes, "the arrays of a step");
+  host_ = std::move(host);
+}
+
+const StepView& StepBuffer::begin(const Step& step) {
+  check(step);
+  const bool decode = step.numeric_class == NumericClass::kDecode;
+  tile_count_ = decode ? 0 : count_tiles(step);
+  logit_count_ = step.logit_count;
+  view_.numeric_class = step.numeric_class;
+  // Never above what the layers above have allocated for.
+  view_.rows = decode ? std::min(decode_bucket(step.rows), options_.max_rows) : step.rows;
+  view_.logit_count = decode ? std::min(decode_bucket(step.logit_count), options_.max_logit_rows) : step.logit_count;
+  const Layout at = decode
+                        ? lay_out(kMaxDecodeRows, std::max(options_.max_sequences, kMaxDecodeRows), kMaxDecodeRows, 0)
+                        : lay_out(step.rows, step.sequence_count, step.logit_count, tile_count_);
+  copied_.wait();
+  reserve(at.tail + tail_bytes(step));
+  pack_rows(step, at);
+  pack_tiles(step, at);
+  const int64_t bytes = pack_tail(step, at);
+  R1_CUDA(memcpy_htod_async(device_.address(), host_.data(), static_cast<size_t>(bytes), context_.stream()));
+  copied_.record(context_.stream());
+  point_at(at);
+  return view_;
+}
+
+void StepBuffer::pack_rows(const Step& step, const Layout& at) {
+  const auto copy = [&](int64_t offset, const int32_t* from, int32_t count, int32_t padded, int32_t pad) {
+    std::copy_n(from, count, host<int32_t>(offset));
+    std::fill(host<int32_t>(offset) + count, host<int32_t>(offset) + padded, pad);
+  };
+  copy(at.tokens, step.tokens, step.rows, view_.rows, 0);
+  copy(at.positions, step.positions, step.rows, view_.rows, 0);
+  copy(at.slots, step.slots, step.rows, view_.rows, 0);
+  std::fill_n(host<int32_t>(at.row_sequence), view_.rows, -1);
+  for (int32_t s = 0; s < step.sequence_count; ++s) {
+    const StepSequence& sequence = step.sequences[s];
+    R1_CHECK(sequence.first_row >= 0 && sequence.rows >= 0 && sequence.first_row + sequence.rows <= step.rows,
+             ErrorCode::kInternal, "a sequence's rows lie outside of its step.");
+    std::fill_n(host<int32_t>(at.row_sequence) + sequence.first_row, sequence.rows, s);
+  }
+  copy(at.logit_rows, step.logit_rows, step.logit_count, view_.logit_count, 0);
+  host<int32_t>(at.scalars)[0] = step.logit_count;
+  std::copy_n(step.samples, step.logit_count, host<SampleRow>(at.samples));
+}
+
+// Longest first, so that the last blocks to run are short.
+void StepBuffer::pack_tiles(const Step& step, const Layout& at) {
+  if (tile_count_ == 0) return;
+  std::vector<PrefillTile> tiles;
+  tiles.reserve(static_cast<size_t>(tile_count_));
+  for (int32_t s = 0; s < step.sequence_count; ++s) {
+    const StepSequence& sequence = step.sequences[s];
+    for (int32_t row = 0; row < sequence.rows; row += kPrefillTileRows) {
+      tiles.push_back({sequence.first_row + row, std::min(kPrefillTileRows, sequence.rows - row), s, 0});
+    }
+  }
+  const auto last_slot = [&](const PrefillTile& tile) { return step.slots[tile.first_row + tile.rows - 1]; };
+  std::stable_sort(tiles.begin(), tiles.end(),
+                   [&](const PrefillTile& a, const PrefillTile& b) { return last_slot(a) > last_slot(b); });
+  std::copy(tiles.begin(), tiles.end(), host<PrefillTile>(at.tiles));
+}
+
+int64_t StepBuffer::pack_tail(const Step& step, const Layout& at) {
+  int32_t* tail = host<int32_t>(at.tail);
+  int32_t words = 0;
+  for (int32_t s = 0; s < step.sequence_count; ++s) {
+    const StepSequence& sequence = step.sequences[s];
+    host<int32_t>(at.sequence_begin)[s] = words;
+    std::copy_n(sequence.blocks, sequence.block_count, tail + words);
+    words += sequence.block_count;
+  }
+  host<int32_t>(at.scalars)[1] = words;
+  const int64_t edit_bytes = step.edit_count * static_cast<int64_t>(sizeof(LogitEdit));
+  if (edit_bytes) std::memcpy(tail + words, step.edits, static_cast<size_t>(edit_bytes));
+  return at.tail + int64_t{words} * 4 + edit_bytes;
+}
+
+void StepBuffer::point_at(const Layout& at) {
+  char* base = device_.as<char>();
+  const auto ints = [&](int64_t offset) { return reinterpret_cast<const int32_t*>(base + offset); };
+  arrays_ = {.tokens = ints(at.tokens),
+             .positions = ints(at.positions),
+             .slots = ints(at.slots),
+             .row_sequence = ints(at.row_sequence),
+             .sequence_begin = ints(at.sequence_begin),
+             .tail = ints(at.tail),
+             .edit_begin = ints(at.scalars) + 1,
+             .logit_rows = ints(at.logit_rows),
+             .logit_limit = ints(at.scalars),
+             .samples = reinterpret_cast<const SampleRow*>(base + at.samples)};
+  tiles_ = reinterpret_cast<const PrefillTile*>(base + at.tiles);
+  view_.tokens = arrays_.tokens;
+  view_.positions = arrays_.positions;
+  view_.slots = arrays_.slots;
+  view_.row_sequence = arrays_.row_sequence;
+  view_.block_table = arrays_.tail;
+  view_.block_table_stride = 0;  // sequences' block ids are packed: arrays().sequence_begin says where each begins
+  view_.logit_rows = arrays_.logit_rows;
+}
+
+void StepBuffer::read_results(SampleResult* out) {
+  const size_t bytes = static_cast<size_t>(logit_count_) * sizeof(SampleResult);
+  if (bytes) R1_CUDA(memcpy_dtoh_async(host_results_.data(), results_.address(), bytes, context_.stream()));
+  R1_CUDA(stream_synchronize(context_.stream()));
+  if (bytes) std::memcpy(out, host_results_.data(), bytes);
+}
+
+}  // namespace r1::cuda
