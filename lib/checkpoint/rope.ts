@@ -3,7 +3,7 @@
  * step: float32 tensors (every `f` below is one rounding), Python floats for scalars.
  */
 import { R1Error } from "../errors";
-import type { Fields } from "./fields";
+import { Fields } from "./fields";
 import { isObject } from "./json";
 
 const f = Math.fround;
@@ -43,9 +43,11 @@ const scalings: Readonly<Record<string, (context: Context) => Scaling>> = {
 /** Reads `rope_parameters` or `rope_scaling` + `rope_theta`. @throws R1Error E_BAD_CHECKPOINT, E_UNSUPPORTED */
 export function readRope(config: Fields, headDim: number, maxPositions: number): Rope {
   // An old-layout key wins when a file carries both, as in transformers.
-  const parameters = config.nested("rope_scaling") ?? config.nested("rope_parameters");
+  const parameters =
+    config.nested("rope_scaling") ??
+    config.nested("rope_parameters") ??
+    new Fields({}, `${config.where}: rope_parameters`);
   const defaultTheta = config.number("rope_theta", 10000, 1);
-  if (!parameters) return { type: "default", theta: defaultTheta, ...unscaled(config, defaultTheta, headDim) };
   if (Object.values(parameters.object).some(isObject))
     unsupported(`${parameters.where} has a set of parameters per layer type; one set for all layers is supported.`);
   const type = parameters.string("rope_type", parameters.string("type", "default"));
@@ -67,10 +69,6 @@ export function readRope(config: Fields, headDim: number, maxPositions: number):
       `${parameters.where}: these parameters give frequencies that are not finite.`,
     );
   return { type, theta, ...scaled };
-}
-
-function unscaled(parameters: Fields, theta: number, headDim: number): Scaling {
-  return scalings.default({ parameters, theta, headDim, maxPositions: 0, originalPositions: 0 });
 }
 
 function unsupported(message: string): never {

@@ -83,10 +83,10 @@ export function tensorsFor(config: ConfigJson, dtype = "BF16"): TestTensor[] {
   const heads = number("num_attention_heads");
   const headDim = (config.head_dim as number) ?? hidden / heads;
   const [q, kv] = [heads * headDim, number("num_key_value_heads") * headDim];
-  const attentionBias = config.model_type !== "qwen2" && config.attention_bias;
-  const list: [string, number[], unknown?][] = [["model.embed_tokens.weight", [vocab, hidden]]];
+  const attentionBias = config.model_type !== "qwen2" && config.attention_bias === true;
+  const list: [string, number[], boolean][] = [["model.embed_tokens.weight", [vocab, hidden], true]];
   for (let n = 0; n < number("num_hidden_layers"); n++) {
-    const layer = (name: string, shape: number[], wanted: unknown = true) =>
+    const layer = (name: string, shape: number[], wanted = true) =>
       list.push([`model.layers.${n}.${name}`, shape, wanted]);
     const qkvBias = config.model_type === "qwen2" || attentionBias;
     for (const [name, rows] of [
@@ -101,7 +101,7 @@ export function tensorsFor(config: ConfigJson, dtype = "BF16"): TestTensor[] {
     layer("self_attn.o_proj.bias", [hidden], attentionBias);
     layer("self_attn.q_norm.weight", [headDim], config.model_type === "qwen3");
     layer("self_attn.k_norm.weight", [headDim], config.model_type === "qwen3");
-    const mlpBias = config.model_type === "llama" && config.mlp_bias;
+    const mlpBias = config.model_type === "llama" && config.mlp_bias === true;
     for (const [name, rows, cols] of [
       ["gate", inter, hidden],
       ["up", inter, hidden],
@@ -113,10 +113,10 @@ export function tensorsFor(config: ConfigJson, dtype = "BF16"): TestTensor[] {
     layer("input_layernorm.weight", [hidden]);
     layer("post_attention_layernorm.weight", [hidden]);
   }
-  list.push(["model.norm.weight", [hidden]], ["lm_head.weight", [vocab, hidden], !config.tie_word_embeddings]);
+  list.push(["model.norm.weight", [hidden], true], ["lm_head.weight", [vocab, hidden], !config.tie_word_embeddings]);
   let seed = 1;
   return list
-    .filter(([, , wanted = true]) => wanted)
+    .filter(([, , wanted]) => wanted)
     .map(([name, shape]) => {
       const data = Buffer.alloc(shape.reduce((a, b) => a * b, bytesOf[dtype]));
       for (let i = 0; i < data.length; i++) data[i] = seed++ & 0x3f; // finite in every type
