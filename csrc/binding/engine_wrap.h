@@ -1,0 +1,61 @@
+// The JavaScript object around an engine (lib/native.ts's NativeEngine).
+#pragma once
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "engine/engine.h"
+
+namespace r1 {
+
+/** The way from an engine's thread to its JavaScript thread. Once closed, wake() does nothing. */
+class Waker {
+ public:
+  Waker(Napi::Env env, const Napi::Function& callback);
+  void wake();   // any thread
+  void close();  // any thread, twice too
+  /** Whether a wake-up that may still come keeps the process alive. JavaScript's thread. */
+  void keep_alive(Napi::Env env, bool alive);
+
+ private:
+  std::mutex mutex_;
+  bool open_ = true, alive_ = true;
+  Napi::ThreadSafeFunction function_;
+};
+
+/**
+ * The engine's thread is always joined: when "disposed" is drained, when the object is collected undisposed, or when
+ * its environment ends (process.exit, a worker's termination). The last two wait for the step or read in progress.
+ */
+class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  /** Arguments: NativeLoadSpec, wake. */
+  explicit EngineWrap(const Napi::CallbackInfo& info);
+  ~EngineWrap() override;
+
+  /** Ends the thread and waits for it; nothing is told to JavaScript any more. */
+  void shut_down();
+
+ private:
+  Napi::Value submit(const Napi::CallbackInfo& info);
+  Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value verdict(const Napi::CallbackInfo& info);
+  Napi::Value drain(const Napi::CallbackInfo& info);
+  Napi::Value stats(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  void note(const Event& event);
+  void update_keep_alive(Napi::Env env);
+
+  std::shared_ptr<Waker> waker_;
+  std::unique_ptr<Engine> engine_;  // null once its thread has been joined
+  napi_env env_;
+  bool loading_ = true, disposing_ = false;
+  int64_t open_requests_ = 0;
+};
+
+}  // namespace r1
