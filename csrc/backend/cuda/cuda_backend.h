@@ -1,9 +1,8 @@
 // The Backend on one NVIDIA GPU.
 #pragma once
-#include <optional>
-
 #include "backend/cuda/context.h"
 #include "backend/cuda/graph.h"
+#include "backend/cuda/kv_pool.h"
 #include "backend/cuda/linear.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/upload.h"

@@ -62,22 +62,24 @@ struct RopeAppendArgs {
   int32_t heads, kv_heads, head_dim;
 };
 
+constexpr int kDecodeCounters = 64 * 256;  // rows times groups of heads
+constexpr int kMaxSegments = 64;           // of a row's keys in decode attention
+constexpr int kHeadsPerBlock = 8;          // query heads that share a pass over K and V
+
 struct AttentionArgs {
   StepArrays step;
   const void* qkv;  // [rows][(heads + 2 kv_heads) head_dim], the Q part is read
   void* out;        // [rows][heads head_dim]
   KvPlanes kv;
-  float* partials;           // decode: [rows][kv_heads][head_chunks][kMaxSegments][8 heads](head_dim + 2)
+  float* partials;           // decode: [rows][kv_heads][head_chunks][kMaxSegments][kHeadsPerBlock][head_dim + 2]
   int32_t* arrived;          // decode: [rows][kv_heads][head_chunks] segments done, zero between launches
   const PrefillTile* tiles;  // prefill: [gridDim.y]
   int32_t rows, heads, kv_heads, window;
   float scale;
 };
-constexpr int kMaxSegments = 64;   // of a row's keys in decode attention
-constexpr int kHeadsPerBlock = 8;  // query heads that share a pass over K and V
 
 struct SwigluScaleArgs {
-  const float* x;     // [rows][ld_x] sums of the stored rows of a kGateUp matrix: 8 gate, 8 up, 8 gate, …
+  const float* x;     // [rows][ld_x] sums of the stored rows of a kGateUp matrix: 8 gate, 8 up, 8 gate, and so on
   const float* bias;  // [2 columns] gate, then up, or null
   void* out;          // [rows][columns] fp16
   float* scale;       // [rows]
@@ -96,12 +98,82 @@ struct FillRandomArgs {
   int32_t stored;  // DType that the value is rounded to before it becomes the matrix's
 };
 
+// ---- sampling
+constexpr int kSampleChunks = 32;  // blocks that share a row
+constexpr int kSampleBins = 2049;  // of weights 1 to 2^32: 64 to an octave, the largest first
+
 struct SampleArgs {
   StepArrays step;
   const float* logits;    // [count][vocab]
   SampleResult* results;  // [all logit rows]
-  void* scratch;          // per row, see cuda/sample.cu
+  char* fixed;            // [kMaxLogitRows] SampleFixed, zero between launches
+  char* scratch;          // [count] of sample_scratch(vocab).bytes
   int32_t vocab, first, count;
 };
+
+/** What the blocks of a row tell each other. */
+struct SampleRowState {
+  uint32_t arrived[3];     // blocks done, by kernel; zero between launches
+  int32_t done;            // the result is written
+  float z_max;             // of the adjusted logits over the temperature
+  int32_t best;            // lowest id that has it
+  float raw_max, log_sum;  // of the unmodified logits: log softmax(v) = v - raw_max - log_sum
+  uint64_t min_p_sum;      // of weights >= min_p; zero between launches
+};
+
+/** The part of a row's scratch that is zero before the first kernel. Its place does not depend on the vocabulary. */
+struct SampleFixed {
+  SampleRowState state;
+  uint64_t sums[kSampleBins];    // weight of the bin's tokens
+  uint32_t counts[kSampleBins];  // tokens of the bin
+  uint32_t reserved;
+};
+
+/** A block's share of the first kernel's work. */
+struct SampleChunk {
+  float best_value, raw_max, raw_sum;  // raw_sum: of exp(v - raw_max)
+  int32_t best;                        // -1: nothing allowed in the chunk
+  int32_t bad, reserved[3];
+  float top_values[kMaxTopLogprobs];    // best first
+  int32_t top_tokens[kMaxTopLogprobs];  // -1 past the end
+};
+
+/** Offsets in bytes of the rest of a row's scratch. */
+struct SampleScratch {
+  int64_t chunks;  // SampleChunk[kSampleChunks]
+  int64_t starts;  // u32[bins] where a bin's tokens begin in `order`
+  int64_t places;  // u32[bins] places in `order` given away so far
+  int64_t before;  // u64[bins] weight of all bins before
+  int64_t scaled;  // f32[vocab] adjusted logits over the temperature
+  int64_t order;   // i32[vocab] tokens by bin, in no order inside a bin
+  int64_t bytes;
+};
+
+#if defined(__CUDACC__)
+__host__ __device__
+#endif
+    constexpr SampleScratch
+    sample_scratch(int64_t vocab) {
+  SampleScratch s{};
+  constexpr int64_t kChunkBytes = (kSampleChunks * static_cast<int64_t>(sizeof(SampleChunk)) + 15) / 16 * 16;
+  constexpr int64_t kBins4 = (kSampleBins * 4 + 15) / 16 * 16, kBins8 = (kSampleBins * 8 + 15) / 16 * 16;
+  const int64_t vocab_bytes = (vocab * 4 + 15) / 16 * 16;
+  s.starts = kChunkBytes;
+  s.places = s.starts + kBins4;
+  s.before = s.places + kBins4;
+  s.scaled = s.before + kBins8;
+  s.order = s.scaled + vocab_bytes;
+  s.bytes = s.order + vocab_bytes;
+  return s;
+}
+
+/** Tokens of a chunk: a multiple of 32, so that chunks do not share mask words. */
+#if defined(__CUDACC__)
+__host__ __device__
+#endif
+    constexpr int64_t
+    sample_chunk_tokens(int64_t vocab) {
+  return ((vocab + kSampleChunks - 1) / kSampleChunks + 31) / 32 * 32;
+}
 
 }  // namespace r1::cuda

@@ -47,12 +47,12 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   constexpr int kBlocksPerSm = 3;
   const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
   const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * (p.head_dim + 2);
-  // Counters first: the slot's memory is zero when new, and kernels leave the counters zero.
-  const int64_t counters = kMaxDecodeRows * int64_t{p.kv_heads} * head_chunks(p);
-  const int64_t counter_floats = round_up(counters, 64);
-  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, counter_floats + partial_floats);
+  R1_CHECK(items_per_segment <= kDecodeCounters, ErrorCode::kUnsupported,
+           std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) + " KV heads are too many on CUDA.");
+  // Counters first, at a place of their own: the slot's memory is zero when new, and kernels leave the counters zero.
+  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kDecodeCounters + partial_floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
-  args.partials = scratch + counter_floats;
+  args.partials = scratch + kDecodeCounters;
   const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, kBlocksPerSm * op.launch.device().sm_count);
   op.launch.launch(op.launch.kernel(simt_kernel("attention_decode", op.act, p.head_dim)),
                    {.grid_x = static_cast<unsigned>(grid), .block = 128}, args);

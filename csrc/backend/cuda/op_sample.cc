@@ -8,11 +8,14 @@ void sample(OpContext& op, const SampleParams& p) {
   R1_CHECK(p.vocab > 0 && p.count > 0 && p.count <= kMaxLogitRows, ErrorCode::kInvalidArgument,
            "sampling expects 1 to " + std::to_string(kMaxLogitRows) + " rows of logits, found " +
                std::to_string(p.count) + ".");
-  const int64_t row_bytes = sample_scratch(p.vocab).bytes;
+  const int64_t fixed_bytes = kMaxLogitRows * static_cast<int64_t>(sizeof(SampleFixed));
+  char* scratch =
+      op.launch.workspace_as<char>(Workspace::kSample, fixed_bytes + p.count * sample_scratch(p.vocab).bytes);
   const SampleArgs args{.step = op.step.arrays(),
                         .logits = p.logits,
                         .results = op.step.results(),
-                        .scratch = static_cast<char*>(op.launch.workspace(Workspace::kSample, p.count * row_bytes)),
+                        .fixed = scratch,
+                        .scratch = scratch + fixed_bytes,
                         .vocab = p.vocab,
                         .first = p.first,
                         .count = p.count};
