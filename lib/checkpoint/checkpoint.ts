@@ -35,17 +35,24 @@ const storedTypes: readonly string[] = ["F32", "F16", "BF16"] satisfies StoredTy
 const singleFile = "model.safetensors";
 const indexFile = "model.safetensors.index.json";
 
+export interface OpenOptions {
+  /** In place of config.json's `rope_scaling`, for example `{ rope_type: "yarn", factor: 4 }`; theta stays the file's. */
+  ropeScaling?: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Reads config.json, generation_config.json and the headers of the weight files in `folder` and checks that they fit.
  *
  * @throws R1Error E_NOT_FOUND (folder, config, tokenizer, weights, a shard), E_BAD_CHECKPOINT (malformed or truncated
- *   files; missing, extra or misshapen tensors), E_UNSUPPORTED (a well-formed model that this version cannot run)
+ *   files; missing, extra or misshapen tensors), E_UNSUPPORTED (a well-formed model that this version cannot run); RangeError for a
+ *   bad `ropeScaling`
  */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+export async function openCheckpoint(folder: string, options: OpenOptions = {}): Promise<Checkpoint> {
   await requireFolder(folder);
   const configPath = join(folder, "config.json");
   const configHint = "A model folder needs the config.json that was published with the weights.";
-  const config = parseConfig(parseJsonObject(await readSmallFile(configPath, configHint), configPath), configPath);
+  const json = parseJsonObject(await readSmallFile(configPath, configHint), configPath);
+  const config = parseConfig(json, configPath, options.ropeScaling as JsonObject | undefined);
   const tokenizer = join(folder, "tokenizer.json");
   if (!(await isFile(tokenizer)))
     throw new R1Error(

@@ -2,7 +2,7 @@
 import { R1Error } from "../errors";
 import type { NativeModelConfig } from "../native";
 import { type Biases, type Family, families } from "./families";
-import { Fields } from "./fields";
+import { Fields, OptionFields } from "./fields";
 import { type JsonObject, kindOf } from "./json";
 import { type Rope, readRope } from "./rope";
 
@@ -21,8 +21,12 @@ export interface ModelConfig {
   stopTokens: number[];
 }
 
-/** @param file named in errors. @throws R1Error E_BAD_CHECKPOINT, E_UNSUPPORTED */
-export function parseConfig(json: JsonObject, file: string): ModelConfig {
+/**
+ * @param file named in errors
+ * @param ropeScaling replaces the file's `rope_scaling`
+ * @throws R1Error E_BAD_CHECKPOINT, E_UNSUPPORTED; RangeError for a bad `ropeScaling`
+ */
+export function parseConfig(json: JsonObject, file: string, ropeScaling?: JsonObject): ModelConfig {
   const config = new Fields(json, file);
   const modelType = config.string("model_type");
   const family = Object.hasOwn(families, modelType) ? families[modelType] : undefined;
@@ -32,7 +36,8 @@ export function parseConfig(json: JsonObject, file: string): ModelConfig {
 
   const maxPositions = config.integer("max_position_embeddings", family.defaults.maxPositions);
   const shape = readShape(config, family);
-  const rope = readRope(config, shape.headDim, maxPositions);
+  const override = ropeScaling && new OptionFields(ropeScaling, "ropeScaling");
+  const rope = readRope(config, shape.headDim, maxPositions, override);
   const native: NativeModelConfig = {
     architecture: family.architecture,
     ...shape,

@@ -70,9 +70,17 @@ export class Fields {
   }
 
   fail(key: string, expected: string): never {
-    throw new R1Error(
-      "E_BAD_CHECKPOINT",
-      `${this.where}: ${key} must be ${expected}, found ${kindOf(this.object[key])}.`,
-    );
+    throw this.error(`${this.where}: ${key} must be ${expected}, found ${kindOf(this.object[key])}.`);
+  }
+
+  protected error(message: string): Error {
+    return new R1Error("E_BAD_CHECKPOINT", message);
+  }
+}
+
+/** Fields of an object that the caller gave instead of a file. */
+export class OptionFields extends Fields {
+  protected override error(message: string): Error {
+    return new RangeError(message);
   }
 }

@@ -40,14 +40,19 @@ const scalings: Readonly<Record<string, (context: Context) => Scaling>> = {
   yarn,
 };
 
-/** Reads `rope_parameters` or `rope_scaling` + `rope_theta`. @throws R1Error E_BAD_CHECKPOINT, E_UNSUPPORTED */
-export function readRope(config: Fields, headDim: number, maxPositions: number): Rope {
+/**
+ * Reads `rope_parameters` or `rope_scaling` + `rope_theta`.
+ *
+ * @param override replaces the file's scaling; theta stays the file's unless it has one
+ * @throws R1Error E_BAD_CHECKPOINT, E_UNSUPPORTED; RangeError for a bad override
+ */
+export function readRope(config: Fields, headDim: number, maxPositions: number, override?: Fields): Rope {
   // An old-layout key wins when a file carries both, as in transformers.
-  const parameters =
+  const stored =
     config.nested("rope_scaling") ??
     config.nested("rope_parameters") ??
     new Fields({}, `${config.where}: rope_parameters`);
-  const defaultTheta = config.number("rope_theta", 10000, 1);
+  const parameters = override ?? stored;
   if (Object.values(parameters.object).some(isObject))
     unsupported(`${parameters.where} has a set of parameters per layer type; one set for all layers is supported.`);
   const type = parameters.string("rope_type", parameters.string("type", "default"));
@@ -56,12 +61,16 @@ export function readRope(config: Fields, headDim: number, maxPositions: number):
     unsupported(
       `${parameters.where}: rope_type "${type}" is not supported; supported: ${Object.keys(scalings).join(", ")}.`,
     );
-  for (const fields of [parameters, config])
+  for (const fields of [parameters, stored, config])
     if (fields.number("partial_rotary_factor", 1) !== 1)
       unsupported(`${fields.where}: partial_rotary_factor other than 1 is not supported.`);
-  const theta = parameters.number("rope_theta", defaultTheta, 1);
+  const theta = parameters.number(
+    "rope_theta",
+    stored.number("rope_theta", config.number("rope_theta", 10000, 1), 1),
+    1,
+  );
   const key = "original_max_position_embeddings";
-  const originalPositions = config.has(key) ? config.integer(key) : parameters.integer(key, maxPositions);
+  const originalPositions = config.has(key) && !override ? config.integer(key) : parameters.integer(key, maxPositions);
   const scaled = scaling({ parameters, theta, headDim, maxPositions, originalPositions });
   if (!scaled.invFreq.every((v) => Number.isFinite(v) && v >= 0))
     throw new R1Error(

@@ -53,6 +53,28 @@ test("an empty or null rope_scaling is none", () => {
     expect(parse({ rope_scaling }).rope).toMatchObject({ type: "default", scale: 1 });
 });
 
+describe("ropeScaling of the caller", () => {
+  const override = (overrides: object, ropeScaling: object) =>
+    parseConfig({ ...tinyConfig(), ...overrides } as unknown as JsonObject, "config.json", ropeScaling as JsonObject);
+
+  test("replaces the file's and keeps its theta", () => {
+    const wanted = parse({ rope_theta: 5e5, max_position_embeddings: 32768, rope_scaling: yarn });
+    for (const layout of [
+      { rope_theta: 5e5, rope_scaling: { type: "linear", factor: 2 } },
+      { rope_parameters: { rope_theta: 5e5, rope_type: "default" } },
+    ])
+      expect(override({ ...layout, max_position_embeddings: 32768 }, yarn)).toEqual(wanted);
+  });
+  test("counts the original length from max_position_embeddings", () => {
+    expect(override({ max_position_embeddings: 1000 }, { rope_type: "yarn", factor: 4 }).contextLength).toBe(4000);
+  });
+  test("is a RangeError when it is wrong", () => {
+    expect(() => override({}, { rope_type: "yarn", factor: 0.5 })).toThrow(RangeError);
+    expect(() => override({}, { rope_type: "linear" })).toThrow("ropeScaling: factor must be a number from 1");
+    expect(() => override({}, { rope_type: 7 })).toThrow(RangeError);
+  });
+});
+
 describe("refused", () => {
   const refused = (overrides: object, code: string, message: string) => {
     const error = (() => {
