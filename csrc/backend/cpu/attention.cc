@@ -1,0 +1,241 @@
+// Rotary embedding, the KV cache and attention over it.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/error.h"
+
+namespace r1::cpu {
+namespace {
+
+constexpr int kTaskRows =
+    192;  // (row, query head) pairs of an attention task: they share the packing of keys and values
+
+/** Scratch memory of one attention task. A "member" is a (row, query head) pair, rows ascending. */
+struct AttentionScratch {
+  int64_t query_stride, weight_stride, out_stride;  // bytes, bytes, floats
+  char* query;                                      // [members] staged queries
+  char* weights;                                    // [members][64] staged probabilities
+  char* keys;                                       // 2 panels of 32 keys
+  char* values;                                     // panels of 32 dimensions
+  float* scores;                                    // [members][64]
+  float* out;                                       // [members] unnormalised output, dimensions padded to 32
+  float* max;                                       // [members]
+  float* sum;                                       // [members]
+};
+
+int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/** Lays the scratch out from `base`; returns the bytes it takes. */
+int64_t lay_out(int members, int head_dim, int64_t staged_size, char* base, AttentionScratch* s) {
+  const int64_t padded = round_up(head_dim, kPanel);
+  s->query_stride = round_up(head_dim * staged_size, 64) + 64;
+  s->weight_stride = kTile * staged_size + 64;
+  s->out_stride = padded + 16;
+  int64_t at = 0;
+  const auto take = [&](int64_t bytes) {
+    char* p = base + at;
+    at += round_up(bytes, 64);
+    return p;
+  };
+  s->query = take(members * s->query_stride);
+  s->weights = take(members * s->weight_stride);
+  s->keys = take(int64_t{kTile} * head_dim * 4);
+  s->values = take(int64_t{kTile} * padded * 4);
+  s->scores = reinterpret_cast<float*>(take(int64_t{members} * kTile * 4));
+  s->out = reinterpret_cast<float*>(take(members * s->out_stride * 4));
+  s->max = reinterpret_cast<float*>(take(int64_t{members} * 4));
+  s->sum = reinterpret_cast<float*>(take(int64_t{members} * 4));
+  return at;
+}
+
+/** Float32 values of a tile as a panel: out[key][32] = in[key][dim], zero past `keys` and `dims`. */
+void pack_values_f32(const float* in, int64_t in_stride, int keys, int dims, float* out) {
+  for (int key = 0; key < kTile; ++key, out += kPanel) {
+    if (key >= keys) {
+      std::memset(out, 0, kPanel * sizeof(float));
+      continue;
+    }
+    std::memcpy(out, in + key * in_stride, static_cast<size_t>(dims) * sizeof(float));
+    if (dims < kPanel) std::memset(out + dims, 0, static_cast<size_t>(kPanel - dims) * sizeof(float));
+  }
+}
+
+const char* cache_row(const KvPool& kv, const int32_t* blocks, int64_t plane_offset, int kv_head, int token) {
+  const KvLayout& layout = kv.layout;
+  return static_cast<const char*>(kv.base) + blocks[token / kKvBlockTokens] * layout.block_bytes() + plane_offset +
+         (int64_t{kv_head} * kKvBlockTokens + token % kKvBlockTokens) * layout.head_dim * dtype_size(layout.dtype);
+}
+
+/** Packs tile `tile` of a sequence of `length` tokens for head `kv_head`. */
+void pack_tile(const Kernels& kernels, const AttentionParams& p, const int32_t* blocks, int length, int kv_head,
+               int tile, const AttentionScratch& s) {
+  const KvLayout& layout = p.kv->layout;
+  const int d = p.head_dim;
+  const int64_t row_bytes = d * dtype_size(layout.dtype);
+  const int units = static_cast<int>(row_bytes / 4);
+  const int keys = std::min(kTile, length - tile * kTile);
+  const char* k = cache_row(*p.kv, blocks, layout.k_offset(p.layer), kv_head, tile * kTile);
+  const char* v = cache_row(*p.kv, blocks, layout.v_offset(p.layer), kv_head, tile * kTile);
+  for (int half = 0; half < 2; ++half) {
+    kernels.pack_keys(k + half * kPanel * row_bytes, row_bytes, std::clamp(keys - half * kPanel, 0, kPanel), units,
+                      s.keys + int64_t{half} * units * kPanel * 4);
+  }
+  const int64_t value_panel = int64_t{kTile} * kPanel * dtype_size(layout.dtype);
+  for (int dim = 0; dim < d; dim += kPanel) {
+    char* out = s.values + dim / kPanel * value_panel;
+    const int dims = std::min(kPanel, d - dim);
+    if (layout.dtype == DType::kF32) {
+      pack_values_f32(reinterpret_cast<const float*>(v) + dim, d, keys, dims, reinterpret_cast<float*>(out));
+    } else {
+      kernels.pack_values_bf16(reinterpret_cast<const uint16_t*>(v) + dim, d, keys, dims,
+                               reinterpret_cast<uint16_t*>(out));
+    }
+  }
+}
+
+}  // namespace
+
+void CpuBackend::fill_rope_table(const RopeAppendParams& p) {
+  const int half = p.head_dim / 2;
+  const RopeKey key{p.inv_freq, p.rope_scale, half};
+  if (key == rope_key_) return;
+  const int rows = p.step->rows;
+  rope_cos_.resize(static_cast<size_t>(rows) * half);
+  rope_sin_.resize(static_cast<size_t>(rows) * half);
+  pool_.parallel_for(rows, row_grain(16 * half), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float position = static_cast<float>(p.step->positions[r]);
+      for (int i = 0; i < half; ++i) {
+        const float angle = position * p.inv_freq[i];
+        rope_cos_[r * half + i] = std::cos(angle) * p.rope_scale;
+        rope_sin_[r * half + i] = std::sin(angle) * p.rope_scale;
+      }
+    }
+  });
+  rope_key_ = key;
+}
+
+void CpuBackend::rope_append_row(const RopeAppendParams& p, int row) const {
+  const StepView& step = *p.step;
+  const int d = p.head_dim;
+  const int64_t head_bytes = d * dtype_size(act_);
+  char* qkv = static_cast<char*>(p.qkv) + row * (p.heads + 2 * p.kv_heads) * head_bytes;
+  const float* cos = rope_cos_.data() + int64_t{row} * (d / 2);
+  const float* sin = rope_sin_.data() + int64_t{row} * (d / 2);
+  for (int h = 0; h < p.heads; ++h) {
+    char* q = qkv + h * head_bytes;
+    kernels_.rope_head({q, p.q_norm, p.norm_eps, cos, sin, d, q, act_store_});
+  }
+  const int32_t sequence = step.row_sequence[row];
+  if (sequence < 0) return;
+  const int32_t* blocks = step.block_table + int64_t{sequence} * step.block_table_stride;
+  const KvLayout& layout = p.kv->layout;
+  for (int h = 0; h < p.kv_heads; ++h) {
+    const char* k = qkv + (p.heads + h) * head_bytes;
+    const char* v = k + p.kv_heads * head_bytes;
+    char* k_to = const_cast<char*>(cache_row(*p.kv, blocks, layout.k_offset(p.layer), h, step.slots[row]));
+    char* v_to = const_cast<char*>(cache_row(*p.kv, blocks, layout.v_offset(p.layer), h, step.slots[row]));
+    kernels_.rope_head({k, p.k_norm, p.norm_eps, cos, sin, d, k_to, act_store_});
+    std::memcpy(v_to, v, static_cast<size_t>(head_bytes));
+  }
+}
+
+void CpuBackend::rope_append(const RopeAppendParams& p) {
+  fill_rope_table(p);
+  const int64_t work = int64_t{p.heads + 2 * p.kv_heads} * p.head_dim;
+  pool_.parallel_for(p.step->rows, row_grain(2 * work), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) rope_append_row(p, static_cast<int>(r));
+  });
+}
+
+void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, char* scratch) const {
+  const StepView& step = *p.step;
+  const int group = p.heads / p.kv_heads, d = p.head_dim;
+  const int members = task.rows * group;
+  AttentionScratch s{};
+  lay_out(members, d, store_size(staged_store_), scratch, &s);
+  const int32_t* slots = step.slots + task.first_row;
+  const int64_t act_size = dtype_size(act_);
+  const int64_t qkv_row = int64_t{p.heads + 2 * p.kv_heads} * d * act_size;
+
+  for (int m = 0; m < members; ++m) {
+    const int row = task.first_row + m / group, head = task.kv_head * group + m % group;
+    const char* q = static_cast<const char*>(p.qkv) + row * qkv_row + head * d * act_size;
+    if (staged_store_ == Store::kF32Rounded) {
+      kernels_.expand_row(reinterpret_cast<const uint16_t*>(q), d,
+                          reinterpret_cast<float*>(s.query + m * s.query_stride));
+    } else {
+      std::memcpy(s.query + m * s.query_stride, q, static_cast<size_t>(d * act_size));
+    }
+    s.max[m] = -INFINITY;
+    s.sum[m] = 0;
+  }
+  std::memset(s.out, 0, static_cast<size_t>(members * s.out_stride) * 4);
+
+  const Format format = p.kv->layout.dtype == DType::kF32     ? Format::kF32xF32
+                        : staged_store_ == Store::kF32Rounded ? Format::kF32xBF16
+                                                              : Format::kBF16xBF16;
+  const auto multiply_tile = kernels_.tile[static_cast<int>(format)];
+  const int window = p.mask.window;
+  const auto first_key = [&](int row) { return window > 0 ? std::max(0, slots[row] - window + 1) : 0; };
+  const StepSequence& sequence = sequences_[static_cast<size_t>(task.sequence)];
+  const int32_t* blocks = step.block_table + int64_t{task.sequence} * step.block_table_stride;
+
+  for (int tile = first_key(0) / kTile; tile <= slots[task.rows - 1] / kTile; ++tile) {
+    const int tile_begin = tile * kTile, tile_end = tile_begin + kTile;
+    int row_begin = 0, row_end = task.rows;  // rows that see something of this tile
+    while (row_begin < row_end && slots[row_begin] < tile_begin) ++row_begin;
+    while (row_end > row_begin && first_key(row_end - 1) >= tile_end) --row_end;
+    const int m0 = row_begin * group, count = (row_end - row_begin) * group;
+    if (count == 0) continue;
+    pack_tile(kernels_, p, blocks, sequence.length, task.kv_head, tile, s);
+
+    for (int half = 0; half < 2; ++half) {
+      multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys + half * (d / 2) * pair_bytes(format),
+                     d / 2, s.scores + int64_t{m0} * kTile + half * kPanel, kTile, false});
+    }
+    for (int m = m0; m < m0 + count; ++m) {
+      const int row = m / group;
+      const float factor = kernels_.softmax_row(
+          {s.scores + int64_t{m} * kTile, first_key(row) - tile_begin, slots[row] + 1 - tile_begin, p.scale, s.max + m,
+           s.sum + m, s.weights + m * s.weight_stride, staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
+      if (factor != 1.0f) kernels_.scale_row(s.out + m * s.out_stride, factor, d);
+    }
+    for (int dim = 0; dim < d; dim += kPanel) {
+      multiply_tile({s.weights + m0 * s.weight_stride, s.weight_stride, count,
+                     s.values + dim / kPanel * (kTile / 2) * pair_bytes(format), kTile / 2,
+                     s.out + m0 * s.out_stride + dim, s.out_stride, true});
+    }
+  }
+  for (int m = 0; m < members; ++m) {
+    const int row = task.first_row + m / group, head = task.kv_head * group + m % group;
+    kernels_.convert_row(s.out + m * s.out_stride, 1.0f / s.sum[m], d,
+                         static_cast<char*>(p.out) + (int64_t{row} * p.heads + head) * d * act_size, act_store_);
+  }
+}
+
+void CpuBackend::attention(const AttentionParams& p) {
+  const int group = p.heads / p.kv_heads;
+  const int rows_per_task = std::max(1, kTaskRows / group);
+  attention_tasks_.clear();
+  for (int32_t i = 0; i < static_cast<int32_t>(sequences_.size()); ++i) {
+    const StepSequence& sequence = sequences_[static_cast<size_t>(i)];
+    for (int32_t done = 0; done < sequence.rows; done += rows_per_task) {
+      for (int32_t h = 0; h < p.kv_heads; ++h) {
+        attention_tasks_.push_back({i, h, sequence.first_row + done, std::min(rows_per_task, sequence.rows - done)});
+      }
+    }
+  }
+  std::reverse(attention_tasks_.begin(), attention_tasks_.end());  // later rows see more keys: the long tasks go first
+  AttentionScratch s{};
+  const int members = std::min(rows_per_task, p.step->rows) * group;
+  const int64_t bytes = lay_out(members, p.head_dim, store_size(staged_store_), nullptr, &s);
+  pool_.parallel_for(static_cast<int64_t>(attention_tasks_.size()), 1, [&](int64_t begin, int64_t end, int thread) {
+    char* scratch = thread_scratch_[static_cast<size_t>(thread)].at_least(bytes);
+    for (int64_t i = begin; i < end; ++i) attend(p, attention_tasks_[static_cast<size_t>(i)], scratch);
+  });
+}
+
+}  // namespace r1::cpu

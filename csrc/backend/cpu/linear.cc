@@ -1,0 +1,157 @@
+// Embedding, norms and the linear layers.
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/error.h"
+
+namespace r1::cpu {
+namespace {
+
+// Rows of a tile's chunk: they share one read of the weights from the last-level cache and stay in the second-level
+// one.
+constexpr int64_t kChunkBytes = 768 << 10;
+constexpr int kMaxChunkRows = 192;
+constexpr int kChunkStep = 60;  // a multiple of every family's register tile
+// Columns at a time when a chunk has more rows than a register tile: a panel's piece (24 KiB of bfloat16) stays in the
+// first-level cache while the rows pass by. Sums continue from piece to piece, so the order of additions is the same.
+constexpr int kPiecePairs = 192;
+constexpr int kOnePassRows = 12;
+constexpr int64_t kGrainBytes = 128 << 10;  // of weights: what a thread takes at a time when rows are few
+
+const PackedMatrix& packed(const Matrix* matrix) { return *static_cast<const PackedMatrix*>(matrix); }
+
+int chunk_rows(int rows, int64_t stride) {
+  const int64_t fit = std::clamp<int64_t>(kChunkBytes / stride / kChunkStep * kChunkStep, kChunkStep, kMaxChunkRows);
+  return static_cast<int>(std::min<int64_t>(rows, fit));
+}
+
+}  // namespace
+
+int64_t CpuBackend::row_grain(int64_t work_per_row) const {
+  constexpr int64_t kWorthwhile = 16 << 10;  // elements: a few microseconds
+  return std::max<int64_t>(1, kWorthwhile / std::max<int64_t>(1, work_per_row));
+}
+
+Staged CpuBackend::make_staged(int rows, int64_t cols) {
+  const int64_t row_bytes = (cols + 1) / 2 * 2 * store_size(staged_store_);
+  int64_t lines = (row_bytes + 63) / 64;
+  lines += lines % 2 == 0;
+  Staged staged{nullptr, lines * 64, rows};
+  staged.data = staged_.at_least(staged.stride * rows);
+  if (cols % 2 != 0) {  // the padding column meets a zero weight and must not be NaN
+    for (int r = 0; r < rows; ++r) {
+      std::memset(staged.data + r * staged.stride + cols * store_size(staged_store_), 0,
+                  static_cast<size_t>(store_size(staged_store_)));
+    }
+  }
+  return staged;
+}
+
+Staged CpuBackend::stage_normed(const float* residual, const int32_t* row_ids, int rows, int64_t cols,
+                                const float* gain, float eps) {
+  const Staged staged = make_staged(rows, cols);
+  pool_.parallel_for(rows, row_grain(cols), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* x = residual + (row_ids ? row_ids[r] : r) * cols;
+      kernels_.norm_row({x, gain, eps, static_cast<int>(cols), staged.data + r * staged.stride, staged_store_});
+    }
+  });
+  return staged;
+}
+
+Staged CpuBackend::stage_activations(const void* x, int rows, int64_t cols) {
+  const Staged staged = make_staged(rows, cols);
+  const int64_t row_bytes = cols * dtype_size(act_);
+  pool_.parallel_for(rows, row_grain(cols), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const char* from = static_cast<const char*>(x) + r * row_bytes;
+      char* to = staged.data + r * staged.stride;
+      if (staged_store_ == Store::kF32Rounded) {
+        kernels_.expand_row(reinterpret_cast<const uint16_t*>(from), static_cast<int>(cols),
+                            reinterpret_cast<float*>(to));
+      } else {
+        std::memcpy(to, from, static_cast<size_t>(row_bytes));
+      }
+    }
+  });
+  return staged;
+}
+
+void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const PackedMatrix& weight, int64_t panel,
+                                const TileOutput& output, float* tile) const {
+  const auto multiply_tile = kernels_.tile[static_cast<int>(weight.format)];
+  const int64_t activation_pair = 2 * store_size(staged_store_);
+  const int pieces = rows <= kOnePassRows ? 1 : (weight.pairs + kPiecePairs - 1) / kPiecePairs;
+  const int piece = (weight.pairs + pieces - 1) / pieces;
+  const char* a = x.data + first_row * x.stride;
+  for (int k = 0; k < weight.pairs; k += piece) {
+    multiply_tile({a + k * activation_pair, x.stride, rows, weight.panel(panel) + k * pair_bytes(weight.format),
+                   std::min(piece, weight.pairs - k), tile, kPanel, k > 0});
+  }
+  const int64_t column = panel * output.panel_columns;
+  const int columns = static_cast<int>(std::min<int64_t>(output.panel_columns, output.columns - column));
+  for (int r = 0; r < rows; ++r) {
+    output.row({tile + r * kPanel, output.bias ? output.bias + column : nullptr,
+                output.bias2 ? output.bias2 + column : nullptr, columns,
+                static_cast<char*>(output.out) + (first_row + r) * output.stride + column * store_size(output.store),
+                output.store});
+  }
+}
+
+void CpuBackend::multiply(const Staged& x, const PackedMatrix& weight, const TileOutput& output) {
+  const int chunk = chunk_rows(x.rows, x.stride);
+  const int64_t chunks = (x.rows + chunk - 1) / chunk;
+  const int64_t by_bytes = std::max<int64_t>(1, kGrainBytes / weight.panel_bytes());
+  const int64_t by_count = std::max<int64_t>(1, weight.panels / (4 * pool_.threads()));
+  const int64_t grain = x.rows > kOnePassRows ? 1 : std::min(by_bytes, by_count);
+  pool_.parallel_for(chunks * weight.panels, grain, [&](int64_t begin, int64_t end, int thread) {
+    float* tile = reinterpret_cast<float*>(
+        thread_scratch_[static_cast<size_t>(thread)].at_least(int64_t{kMaxChunkRows} * kPanel * 4));
+    for (int64_t i = begin; i < end; ++i) {
+      const int first = static_cast<int>(i / weight.panels) * chunk;
+      multiply_chunk(x, first, std::min(chunk, x.rows - first), weight, i % weight.panels, output, tile);
+    }
+  });
+}
+
+void CpuBackend::embed(const EmbedParams& p) {
+  const PackedMatrix& table = packed(p.table);
+  pool_.parallel_for(p.step->rows, row_grain(16 * table.cols), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) table.read_row(p.step->tokens[r], p.residual + r * table.cols);
+  });
+}
+
+void CpuBackend::norm_linear(const NormLinearParams& p) {
+  const PackedMatrix& weight = packed(p.weight);
+  const Staged x = stage_normed(p.residual, nullptr, p.step->rows, weight.cols, p.gain, p.eps);
+  multiply(
+      x, weight,
+      {kernels_.store_row, p.out, weight.rows * dtype_size(act_), act_store_, weight.rows, kPanel, p.bias, nullptr});
+}
+
+void CpuBackend::linear_residual(const LinearResidualParams& p) {
+  R1_CHECK(!p.x_scale, ErrorCode::kInvalidArgument, "row scales belong to fp16, which the CPU does not have");
+  const PackedMatrix& weight = packed(p.weight);
+  const Staged x = stage_activations(p.x, p.step->rows, weight.cols);
+  multiply(x, weight,
+           {kernels_.add_row, p.residual, weight.rows * 4, Store::kF32, weight.rows, kPanel, p.bias, nullptr});
+}
+
+void CpuBackend::norm_swiglu(const NormSwigluParams& p) {
+  const PackedMatrix& weight = packed(p.weight);
+  const int64_t inner = weight.rows / 2;
+  const Staged x = stage_normed(p.residual, nullptr, p.step->rows, weight.cols, p.gain, p.eps);
+  multiply(x, weight,
+           {kernels_.swiglu_row, p.out, inner * dtype_size(act_), act_store_, inner, kPanel / 2, p.bias,
+            p.bias ? p.bias + inner : nullptr});
+}
+
+void CpuBackend::head(const HeadParams& p) {
+  const PackedMatrix& weight = packed(p.weight);
+  const Staged x = stage_normed(p.residual, p.step->logit_rows + p.first, p.count, weight.cols, p.gain, p.eps);
+  multiply(x, weight,
+           {kernels_.store_row, p.logits, weight.rows * 4, Store::kF32, weight.rows, kPanel, nullptr, nullptr});
+}
+
+}  // namespace r1::cpu

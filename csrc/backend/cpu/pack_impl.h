@@ -1,0 +1,64 @@
+// Packing of an attention tile's keys and values, and the loops behind measure_ceilings. Included after a vec_*.h.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "backend/cpu/kernels.h"
+
+namespace r1::cpu {
+namespace {
+
+void pack_keys(const void* in, int64_t in_stride, int keys, int units, void* out) {
+  uint32_t* to = static_cast<uint32_t*>(out);
+  for (int key = 0; key < kPanel; ++key) {
+    const uint32_t* from =
+        key < keys ? reinterpret_cast<const uint32_t*>(static_cast<const char*>(in) + key * in_stride) : nullptr;
+    for (int u = 0; u < units; ++u) to[u * kPanel + key] = from ? from[u] : 0;
+  }
+}
+
+void pack_values_bf16(const uint16_t* in, int64_t in_stride, int keys, int dims, uint16_t* out) {
+  for (int key = 0; key < kTile; key += 2) {
+    const uint16_t* even = in + key * in_stride;
+    const uint16_t* odd = even + in_stride;
+    for (int d = 0; d < kPanel; ++d) {
+      out[2 * d] = key < keys && d < dims ? even[d] : uint16_t{0};
+      out[2 * d + 1] = key + 1 < keys && d < dims ? odd[d] : uint16_t{0};
+    }
+    out += 2 * kPanel;
+  }
+}
+
+float stream_read(const void* data, int64_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  Vec sum[4] = {set1(0.0f), set1(0.0f), set1(0.0f), set1(0.0f)};
+  for (int64_t i = 0; i + 256 <= bytes; i += 256) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      sum[j] = add(sum[j], load(reinterpret_cast<const float*>(p + i + 64 * j)));
+      prefetch(p + i + 64 * j + 2048);
+    }
+  }
+  return reduce_add(add(add(sum[0], sum[1]), add(sum[2], sum[3])));
+}
+
+/** As many independent chains as registers hold; returns multiply-adds done. */
+template <int Chains>
+int64_t spin_f32_chains(int64_t rounds, float* sink) {
+  Vec sum[Chains];
+  const Vec factor = set1(*sink), term = set1(1.0f);
+#pragma GCC unroll 24
+  for (int i = 0; i < Chains; ++i) sum[i] = set1(static_cast<float>(i));
+  for (int64_t n = 0; n < rounds; ++n) {
+#pragma GCC unroll 24
+    for (int i = 0; i < Chains; ++i) sum[i] = fma(sum[i], factor, term);
+  }
+  Vec total = set1(0.0f);
+#pragma GCC unroll 24
+  for (int i = 0; i < Chains; ++i) total = add(total, sum[i]);
+  *sink = reduce_add(total);
+  return rounds * Chains * 16;
+}
+
+}  // namespace
+}  // namespace r1::cpu

@@ -1,0 +1,38 @@
+// The table of one instruction set. Included last by a kernels_*.cc.
+#pragma once
+#include "backend/cpu/pack_impl.h"
+#include "backend/cpu/rows_impl.h"
+#include "backend/cpu/tile_impl.h"
+
+namespace r1::cpu {
+namespace {
+
+constexpr int kSpinChains = kRowBlock >= 12 ? 24 : kRowBlock >= 5 ? 6 : 3;
+
+constexpr Kernels make_kernels(std::string_view family, std::string_view detail) {
+  Kernels k{};
+  k.family = family;
+  k.detail = detail;
+  k.tile[static_cast<int>(Format::kF32xBF16)] = tile<F32xBF16>;
+  k.tile[static_cast<int>(Format::kF32xF32)] = tile<F32xF32>;
+  k.tile[static_cast<int>(Format::kF32xF16)] = tile<F32xF16>;
+  k.norm_row = norm_row;
+  k.store_row = store_row;
+  k.add_row = add_row;
+  k.swiglu_row = swiglu_row;
+  k.softmax_row = softmax_row;
+  k.rope_head = rope_head;
+  k.scale_row = scale_row;
+  k.convert_row = convert_row;
+  k.expand_row = expand_row;
+  k.pack_keys = pack_keys;
+  k.pack_values_bf16 = pack_values_bf16;
+  k.row_max = row_max;
+  k.sum_exp = sum_exp;
+  k.stream_read = stream_read;
+  k.spin_f32 = spin_f32_chains<kSpinChains>;
+  return k;
+}
+
+}  // namespace
+}  // namespace r1::cpu

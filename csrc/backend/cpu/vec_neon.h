@@ -1,0 +1,126 @@
+// Sixteen float32 lanes in four NEON registers. Included by one translation unit.
+#pragma once
+#include <arm_neon.h>
+
+#include <cstdint>
+
+namespace r1::cpu {
+namespace {
+
+struct Vec {
+  float32x4_t v[4];
+};
+
+constexpr int kRowBlock = 5;  // rows of a register tile: 20 of the 32 registers are accumulators
+constexpr int kWideRows = 2;  // up to this many rows a tile is two vectors wide
+
+template <class Quarter>
+inline Vec each(Quarter quarter) {
+  return {{quarter(0), quarter(1), quarter(2), quarter(3)}};
+}
+inline Vec set1(float x) {
+  return each([&](int) { return vdupq_n_f32(x); });
+}
+inline Vec load(const float* p) {
+  return each([&](int i) { return vld1q_f32(p + 4 * i); });
+}
+inline void store(float* p, Vec a) {
+  for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.v[i]);
+}
+inline Vec load_n(const float* p, int n) {
+  float lanes[16] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+inline void store_n(float* p, Vec a, int n) {
+  float lanes[16];
+  store(lanes, a);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+inline Vec add(Vec a, Vec b) {
+  return each([&](int i) { return vaddq_f32(a.v[i], b.v[i]); });
+}
+inline Vec sub(Vec a, Vec b) {
+  return each([&](int i) { return vsubq_f32(a.v[i], b.v[i]); });
+}
+inline Vec mul(Vec a, Vec b) {
+  return each([&](int i) { return vmulq_f32(a.v[i], b.v[i]); });
+}
+inline Vec div(Vec a, Vec b) {
+  return each([&](int i) { return vdivq_f32(a.v[i], b.v[i]); });
+}
+inline Vec fma(Vec a, Vec b, Vec c) {
+  return each([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
+}
+/** The second operand where either is NaN. */
+inline Vec max(Vec a, Vec b) {
+  return each([&](int i) { return vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]); });
+}
+inline Vec min(Vec a, Vec b) {
+  return each([&](int i) { return vbslq_f32(vcltq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]); });
+}
+inline float first(Vec a) { return vgetq_lane_f32(a.v[0], 0); }
+inline float reduce_add(Vec a) { return vaddvq_f32(vaddq_f32(vaddq_f32(a.v[0], a.v[2]), vaddq_f32(a.v[1], a.v[3]))); }
+inline float reduce_max(Vec a) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[2]), vmaxq_f32(a.v[1], a.v[3]))); }
+/** x < limit ? yes : no */
+inline Vec if_below(Vec x, Vec limit, Vec yes, Vec no) {
+  return each([&](int i) { return vbslq_f32(vcltq_f32(x.v[i], limit.v[i]), yes.v[i], no.v[i]); });
+}
+/** Lanes outside [begin, end) become `other`. */
+inline Vec keep(Vec a, int begin, int end, float other) {
+  static const int32_t kLanes[4] = {0, 1, 2, 3};
+  const int32x4_t lane = vld1q_s32(kLanes);
+  return each([&](int i) {
+    const uint32x4_t inside =
+        vandq_u32(vcgeq_s32(lane, vdupq_n_s32(begin - 4 * i)), vcltq_s32(lane, vdupq_n_s32(end - 4 * i)));
+    return vbslq_f32(inside, a.v[i], vdupq_n_f32(other));
+  });
+}
+/** 2^n where t = n + 1.5·2^23. */
+inline Vec pow2_of_shifted(Vec t) {
+  return each([&](int i) {
+    const uint32x4_t n = vshlq_n_u32(vreinterpretq_u32_f32(t.v[i]), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(n, vdupq_n_u32(0x3f800000u)));
+  });
+}
+/** Sixteen pairs of bfloat16: the first and the second of each. */
+inline void load_pairs(const void* p, Vec* even, Vec* odd) {
+  const uint32_t* u = static_cast<const uint32_t*>(p);
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t raw = vld1q_u32(u + 4 * i);
+    even->v[i] = vreinterpretq_f32_u32(vshlq_n_u32(raw, 16));
+    odd->v[i] = vreinterpretq_f32_u32(vandq_u32(raw, vdupq_n_u32(0xffff0000u)));
+  }
+}
+inline Vec load_f16(const uint16_t* p) {
+  return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
+}
+inline Vec load_bf16(const uint16_t* p) {
+  return each([&](int i) { return vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(p + 4 * i)), 16)); });
+}
+inline Vec load_bf16_n(const uint16_t* p, int n) {
+  uint16_t lanes[16] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load_bf16(lanes);
+}
+inline uint32x4_t rounded_bits(float32x4_t x) {  // the bfloat16 is in the upper halves
+  const uint32x4_t u = vreinterpretq_u32_f32(x);
+  const uint32x4_t odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+  const uint32x4_t rounded = vaddq_u32(u, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+  return vbslq_u32(vceqq_f32(x, x), rounded, vorrq_u32(u, vdupq_n_u32(0x400000)));
+}
+inline void store_bf16(uint16_t* p, Vec a) {
+  for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vshrn_n_u32(rounded_bits(a.v[i]), 16));
+}
+inline void store_bf16_n(uint16_t* p, Vec a, int n) {
+  uint16_t lanes[16];
+  store_bf16(lanes, a);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+inline Vec round_bf16(Vec a) {
+  return each([&](int i) { return vreinterpretq_f32_u32(vandq_u32(rounded_bits(a.v[i]), vdupq_n_u32(0xffff0000u))); });
+}
+inline void prefetch(const void* p) { __builtin_prefetch(p); }
+
+}  // namespace
+}  // namespace r1::cpu
