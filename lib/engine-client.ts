@@ -48,6 +48,8 @@ export interface EngineLoadOptions {
   native?: NativeBinding;
 }
 
+const DISPOSED = "The model was disposed. Load it again to go on.";
+
 interface Settler {
   resolve(client: EngineClient): void;
   reject(error: unknown): void;
@@ -119,7 +121,9 @@ export class EngineClient {
       const abort = () => client.#failLoad(new AbortError(signal?.reason, undefined));
       client.#loading = { resolve, reject };
       client.#unlisten = () => signal?.removeEventListener("abort", abort);
-      client.#engine = native.createEngine(spec, wakeUp(new WeakRef(client)));
+      const engine: { current?: NativeEngine } = {};
+      client.#engine = native.createEngine(spec, wakeUp(new WeakRef(client), engine));
+      engine.current = client.#engine;
       dropped.register(client, client.#engine, client);
       client.#hold();
       signal?.addEventListener("abort", abort);
@@ -139,6 +143,7 @@ export class EngineClient {
   submit(request: NativeRequest, sink: RequestSink): number {
     if (this.#closed) throw this.#closed;
     const id = this.#engine.submit(request);
+    if (id === 0) throw new R1Error("E_DISPOSED", DISPOSED);
     this.#sinks.set(id, sink);
     this.#hold();
     return id;
@@ -165,7 +170,7 @@ export class EngineClient {
         this.#disposed = resolve;
       });
       dropped.unregister(this);
-      this.#close(new R1Error("E_DISPOSED", "The model was disposed. Load it again to go on."));
+      this.#close(new R1Error("E_DISPOSED", DISPOSED));
       this.#hold();
       this.#engine.dispose();
     }
@@ -226,9 +231,16 @@ export class EngineClient {
   }
 }
 
-/** In a function of its own, so that the closure holds the client weakly and nothing else. */
-function wakeUp(client: WeakRef<EngineClient>): () => void {
-  return () => client.deref()?.drain();
+/**
+ * In a function of its own, so that the closure holds the client weakly. Once that is gone, the events of its engine's
+ * disposal still have to be taken, or the engine would keep the process alive.
+ */
+function wakeUp(client: WeakRef<EngineClient>, engine: { current?: NativeEngine }): () => void {
+  return () => {
+    const owner = client.deref();
+    if (owner) owner.drain();
+    else engine.current?.drain();
+  };
 }
 
 function toError({ code, message }: NativeFailure): R1Error {

@@ -1,0 +1,42 @@
+/** What the engine is to load, put together from a checkpoint and options; benches use it with made-up weights. */
+import type { Checkpoint } from "./checkpoint/checkpoint";
+import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
+import { DEFAULT_SEQUENCES } from "./options";
+
+export interface LoadSpecOptions {
+  device: "cpu" | "cuda";
+  /** Which GPU. Default 0. */
+  deviceIndex?: number;
+  precision?: Precision;
+  contextLength?: number;
+  kvMemory?: number;
+  memoryLimit?: number;
+  maxSequences?: number;
+  prefillRows?: number;
+  threads?: number;
+  /** Kernel family or instruction set to force. */
+  family?: string;
+}
+
+export function loadSpec(
+  checkpoint: Pick<Checkpoint, "config" | "files" | "weights" | "contextLength">,
+  options: LoadSpecOptions,
+): NativeLoadSpec {
+  const { device } = options;
+  return {
+    config: checkpoint.config,
+    files: checkpoint.files,
+    weights: checkpoint.weights,
+    device,
+    deviceIndex: options.deviceIndex ?? 0,
+    kernelFile: device === "cuda" ? kernelFile() : "",
+    precision: options.precision ?? (device === "cuda" ? "bf16" : "f32"),
+    contextLength: options.contextLength ?? checkpoint.contextLength,
+    kvMemory: options.kvMemory ?? 0,
+    memoryLimit: options.memoryLimit ?? 0,
+    maxSequences: options.maxSequences ?? DEFAULT_SEQUENCES,
+    prefillRows: options.prefillRows ?? 0,
+    threads: options.threads ?? 0,
+    family: options.family ?? "",
+  };
+}

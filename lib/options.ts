@@ -1,0 +1,243 @@
+/** The options of requests and of loading: what they mean, their ranges and defaults, and the checks of them. */
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  checkString,
+  checkTokenIds,
+  checkWord,
+  found,
+  outOfRange,
+  wrongType,
+} from "./arguments";
+import type { LoadProgress } from "./engine-client";
+import { R1Error } from "./errors";
+import type { Precision } from "./native";
+import { type CheckedSampling, type SamplingOptions, samplingChecks } from "./sampling/options";
+
+/** How text in a prompt becomes ids. Neither concerns messages, which always use the template, nor ids. */
+export interface PromptOptions {
+  /** Adds BOS and the like as the model's tokenizer_config.json says. Default: true. */
+  addSpecialTokens?: boolean;
+  /** Reads control tokens in the text, such as `<｜User｜>`, as such instead of as plain text. Default: false. */
+  parseSpecial?: boolean;
+}
+
+/** How a request is run. */
+export interface RunOptions {
+  /** Aborting rejects with an `AbortError` whose `cause` is the signal's reason. */
+  signal?: AbortSignal;
+  /** 0 (last) to 9 (first): who is served when not all can be. Default 5. */
+  priority?: number;
+  /** Milliseconds from the call; then the request rejects with `E_TIMEOUT`. Default: no limit. */
+  timeoutMs?: number;
+}
+
+/** Options of `stream`, `chat`, `generate` and `complete`. An unknown name is a `TypeError`. */
+export interface RequestOptions extends SamplingOptions, PromptOptions, RunOptions {
+  /**
+   * Tokens to generate at most, from 1. With the prompt they must fit the context (`E_CONTEXT_OVERFLOW`). Default: what
+   * the context leaves, at most 32768.
+   */
+  maxNewTokens?: number;
+  /** Stop ids are banned, and stop strings not looked for, until so many tokens exist. Default 0. */
+  minNewTokens?: number;
+  /** Answers to generate, 1 to 64, each with draws of its own under the same seed. Default 1. */
+  n?: number;
+  /** Adds the log-probability of each token, and of the N best at its place, 0 to 20. Default: none. */
+  logprobs?: number;
+  /** Ends the answer before the first of these strings. They are looked for in the text, not in the reasoning. */
+  stop?: string | readonly string[];
+  /** Ids that end the answer, in place of generation_config.json's; [] is none. */
+  stopTokens?: ArrayLike<number>;
+  /** Does not stop at the ids of generation_config.json; `stopTokens` given beside it still counts. Default: false. */
+  ignoreEos?: boolean;
+}
+
+/** Options of `logprobs`. */
+export interface LogprobsOptions extends PromptOptions, RunOptions {
+  /** Adds the N best tokens of each position, 0 to 20. Default 0: none. */
+  top?: number;
+}
+
+/** Something that is not right, but does not keep the model from working. */
+export interface Warning {
+  code: "device-fallback" | "long-context" | "short-context" | "precision-fallback";
+  message: string;
+}
+
+/** Options of `DeepSeekR1.load`. */
+export interface LoadOptions {
+  /** A Hugging Face model folder: config.json, tokenizer.json, *.safetensors. */
+  modelPath: string;
+  /**
+   * `"cuda:1"` is the second GPU, `"cuda"` the first. `"auto"`, the default, is the first GPU if it can be used, else
+   * the CPU, with a warning that says why.
+   */
+  device?: "auto" | "cpu" | "cuda" | `cuda:${number}`;
+  /**
+   * Type of activations and of the KV cache. Default: `"f32"` on the CPU; on a GPU `"bf16"`, or `"fp16"` where the card
+   * has no bf16.
+   */
+  precision?: Precision;
+  /** Reserved for weights quantized while loading: `E_UNSUPPORTED` in this version. */
+  quantization?: string;
+  /** Tokens a sequence may reach, prompt included. Default: what the model was made for. */
+  contextLength?: number;
+  /** In place of config.json's `rope_scaling`, for example `{ rope_type: "yarn", factor: 4 }`. */
+  ropeScaling?: Readonly<Record<string, unknown>>;
+  /**
+   * Bytes the KV cache may grow to; it starts empty. Default: 90 % of what weights and workspace leave free on a GPU, a
+   * quarter of the available memory on the CPU.
+   */
+  kvMemory?: number;
+  /** Bytes of the device's memory the model may take in all. Default: what is free. */
+  memoryLimit?: number;
+  /** Requests served at the same time at most, 1 to 1024; more wait. Up to 64 share a decode step. Default 64. */
+  maxSequences?: number;
+  /** Threads of the CPU backend, 1 to 1024. Default: the cores this process may use. */
+  threads?: number;
+  onProgress?: (progress: LoadProgress) => void;
+  onWarning?: (warning: Warning) => void;
+  /** Aborting gives back what was taken and rejects with an `AbortError`. */
+  signal?: AbortSignal;
+}
+
+/** Request options as they are used. */
+export interface CheckedRequest extends CheckedSampling, PromptOptions, RunOptions {
+  maxNewTokens?: number;
+  minNewTokens?: number;
+  n?: number;
+  logprobs?: number;
+  stop?: string[];
+  stopTokens?: Int32Array;
+  ignoreEos?: boolean;
+}
+
+type Check<T> = (value: unknown, name: string) => T;
+const boolean: Check<boolean> = (value, name) => checkBoolean(name, value);
+const integer =
+  (min: number, max?: number): Check<number> =>
+  (value, name) =>
+    checkInteger(name, value, min, max);
+
+const MAX_TOKENS = 0x7fffffff;
+/** setTimeout takes no more. */
+const MAX_MILLISECONDS = 0x7fffffff;
+const MAX_TOP_LOGPROBS = 20;
+const MAX_SEQUENCES = 1024;
+export const DEFAULT_SEQUENCES = 64;
+const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
+
+const promptChecks = { addSpecialTokens: boolean, parseSpecial: boolean };
+const runChecks = {
+  signal: (value: unknown, name: string) => checkSignal(name, value),
+  priority: integer(0, 9),
+  timeoutMs: integer(1, MAX_MILLISECONDS),
+};
+
+const requestChecks = {
+  maxNewTokens: integer(1, MAX_TOKENS),
+  minNewTokens: integer(0, MAX_TOKENS),
+  ...samplingChecks,
+  n: integer(1, 64),
+  logprobs: integer(0, MAX_TOP_LOGPROBS),
+  stop: checkStop,
+  stopTokens: (value: unknown, name: string) => checkTokenIds(name, value),
+  ignoreEos: boolean,
+  ...runChecks,
+  ...promptChecks,
+};
+
+/** @throws TypeError, RangeError */
+export function checkRequestOptions(options: unknown): CheckedRequest {
+  const checked: CheckedRequest = checkOptions<CheckedRequest>("options", options, requestChecks);
+  const { minNewTokens = 0, maxNewTokens = Number.POSITIVE_INFINITY } = checked;
+  if (minNewTokens > maxNewTokens)
+    throw outOfRange("minNewTokens", `at most maxNewTokens (${maxNewTokens})`, minNewTokens);
+  return checked;
+}
+
+/** @throws TypeError, RangeError */
+export function checkLogprobsOptions(options: unknown): LogprobsOptions {
+  return checkOptions<LogprobsOptions>("options", options, {
+    top: integer(0, MAX_TOP_LOGPROBS),
+    ...runChecks,
+    ...promptChecks,
+  });
+}
+
+function checkStop(value: unknown, name: string): string[] {
+  if (typeof value !== "string" && !Array.isArray(value))
+    throw wrongType(name, "a string or an array of strings", value);
+  const strings = typeof value === "string" ? [value] : value;
+  return strings.map((text, i) => {
+    const where = typeof value === "string" ? name : `${name}[${i}]`;
+    if (checkString(where, text) === "") throw outOfRange(where, "a string of at least one character", text);
+    return text;
+  });
+}
+
+/** Where to load, taken apart. */
+export interface Device {
+  kind: "auto" | "cpu" | "cuda";
+  index: number;
+}
+
+type LoadTable = Omit<LoadOptions, "device"> & { device: Device };
+export type CheckedLoad = Omit<LoadTable, "quantization">;
+
+const loadChecks: { [K in keyof LoadTable]-?: Check<LoadTable[K]> } = {
+  modelPath: checkModelPath,
+  device: checkDevice,
+  precision: (value, name) => checkWord(name, value, PRECISIONS),
+  quantization: (value, name) => checkString(name, value),
+  contextLength: integer(1, MAX_TOKENS),
+  ropeScaling: checkRopeScaling,
+  kvMemory: integer(1),
+  memoryLimit: integer(1),
+  maxSequences: integer(1, MAX_SEQUENCES),
+  threads: integer(1, 1024),
+  onProgress: (value, name) => checkFunction(name, value as LoadTable["onProgress"]),
+  onWarning: (value, name) => checkFunction(name, value as LoadTable["onWarning"]),
+  signal: (value, name) => checkSignal(name, value),
+};
+
+/** @throws TypeError, RangeError; R1Error E_UNSUPPORTED for `quantization` */
+export function checkLoadOptions(options: unknown): CheckedLoad {
+  const checked = checkOptions<LoadTable>("options", options, loadChecks);
+  const { modelPath, device = { kind: "auto", index: 0 }, quantization, ...rest } = checked;
+  if (modelPath === undefined) {
+    throw new TypeError('modelPath is missing; expected the path of a model folder: load({ modelPath: "./MODEL" }).');
+  }
+  if (quantization !== undefined) {
+    throw new R1Error(
+      "E_UNSUPPORTED",
+      `quantization ${found(quantization)} is not supported by this version, which loads weights as they are stored. ` +
+        "Leave the option out.",
+    );
+  }
+  return { modelPath, device, ...rest };
+}
+
+function checkModelPath(value: unknown, name: string): string {
+  if (checkString(name, value) === "") throw outOfRange(name, "the path of a model folder", value);
+  return value as string;
+}
+
+function checkDevice(value: unknown, name: string): Device {
+  const match = /^(auto|cpu|cuda)(?::(\d{1,3}))?$/.exec(checkString(name, value));
+  if (!match || (match[2] !== undefined && match[1] !== "cuda")) {
+    throw outOfRange(name, '"auto", "cpu", "cuda" or "cuda:N"', value);
+  }
+  return { kind: match[1] as Device["kind"], index: Number(match[2] ?? 0) };
+}
+
+function checkRopeScaling(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw wrongType(name, "an object such as config.json's rope_scaling", value);
+  }
+  return value as Record<string, unknown>;
+}
