@@ -1,4 +1,4 @@
-/** What a model takes, computed from its shapes before anything is allocated. */
+/** What a model takes and computes, known from its shapes alone. */
 import type { NativeModelConfig, NativeWeight, Precision, StoredType } from "../native";
 
 const storedBytes: Readonly<Record<StoredType, number>> = { F32: 4, BF16: 2, F16: 2 };
@@ -26,4 +26,11 @@ export function weightSize({ parts }: NativeWeight, precision: Precision): numbe
 /** Bytes of K and V of one token in all layers. */
 export function kvBytesPerToken(config: NativeModelConfig, precision: Precision): number {
   return 2 * config.layers * config.kvHeads * config.headDim * activationBytes[precision];
+}
+
+/** Multiply-adds of one token in the linear layers of all blocks; the head's are `vocab · hidden`. */
+export function layerMacs(config: NativeModelConfig): number {
+  const { layers, hidden, heads, kvHeads, headDim, intermediate } = config;
+  const attention = hidden * (heads + 2 * kvHeads) * headDim + heads * headDim * hidden;
+  return layers * (attention + 3 * hidden * intermediate);
 }

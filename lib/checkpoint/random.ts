@@ -1,6 +1,6 @@
 /** Made-up checkpoints in the shapes of real models: benches and tests need no files. */
 import { R1Error } from "../errors";
-import type { NativeModelConfig, NativePart, NativeWeight, StoredType } from "../native";
+import type { NativePart, StoredType } from "../native";
 import { type Checkpoint, countValues } from "./checkpoint";
 import { parseConfig } from "./config";
 import { families } from "./families";
@@ -107,17 +107,4 @@ function randomPart(
   const matrix = cols > 1 && (weight !== "embed" || tied);
   const rms = matrix ? 1 / Math.sqrt(cols) : weight.endsWith("_bias") ? 0.2 : 1;
   return { name, dtype, rows, cols, seed, scale: Math.sqrt(3) * rms };
-}
-
-/** Multiply-adds of one token in the linear layers of all blocks; the head's are `vocab · hidden`. */
-export function layerMacs(config: NativeModelConfig): number {
-  const { layers, hidden, heads, kvHeads, headDim, intermediate } = config;
-  const attention = hidden * (heads + 2 * kvHeads) * headDim + heads * headDim * hidden;
-  return layers * (attention + 3 * hidden * intermediate);
-}
-
-/** The engine weight that decoding multiplies by last: the head, or the embedding table where they are tied. */
-export function headWeight(weights: NativeWeight[]): NativeWeight {
-  const find = (name: string) => weights.find((weight) => weight.name === name);
-  return (find("head") ?? find("embed")) as NativeWeight;
 }

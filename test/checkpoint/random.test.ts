@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openCheckpoint } from "../../lib/checkpoint/checkpoint";
 import { describeCheckpoint } from "../../lib/checkpoint/info";
-import { headWeight, layerMacs, randomCheckpoint, shapes } from "../../lib/checkpoint/random";
+import { layerMacs } from "../../lib/checkpoint/memory";
+import { randomCheckpoint, shapes } from "../../lib/checkpoint/random";
 import { fixtures } from "./support";
 
 // REFERENCE: parameters in billions and KiB of bf16 KV cache per token.
@@ -55,11 +56,6 @@ test("matrices keep the RMS of what they multiply", () => {
   expect(scale("layers.3.down")).toBeCloseTo(Math.sqrt(3 / 4864), 12);
   expect(scale("layers.3.attn_norm")).toBeCloseTo(Math.sqrt(3), 12);
   expect(scale("embed")).toBeCloseTo(Math.sqrt(3 / 896), 12); // tied: it is the head too
-});
-
-test("the head is the embedding table where they are tied", () => {
-  expect(headWeight(randomCheckpoint("0.5b").weights).name).toBe("embed");
-  expect(headWeight(randomCheckpoint("7b").weights).name).toBe("head");
 });
 
 test("an unknown shape names the known ones", () => {

@@ -1,0 +1,86 @@
+/** Generating: how fast tokens come once the prompts have been read, for one open sequence and for several. */
+import type { Checkpoint } from "../checkpoint/checkpoint";
+import { activationBytes, weightSize } from "../checkpoint/memory";
+import type { EngineClient } from "../engine-client";
+import type { Precision } from "../native";
+import type { BenchContext, BenchMeasurement, BenchResult } from "./bench";
+import { benchCheckpoint, loadEngine, madeUpPrompt, median, timeTokens } from "./bench-engine";
+
+/** Tokens of each sequence that are not counted: graphs are captured and caches filled. */
+const warmUp = 8;
+/** Several tokens may reach JavaScript in one wake-up, so that a step's time is taken over a stretch of them. */
+const stretch = 8;
+
+export async function benchDecode({ target, options }: BenchContext): Promise<BenchResult> {
+  const { sequences = [1], promptTokens = 128, newTokens = 128 } = options;
+  if (newTokens < warmUp + stretch + 1)
+    throw new RangeError(`newTokens must be at least ${warmUp + stretch + 1}, found ${newTokens}.`);
+  const checkpoint = await benchCheckpoint(options.model);
+  const client = await loadEngine(checkpoint, target, Math.max(...sequences), promptTokens + newTokens);
+  try {
+    const rows: BenchMeasurement[] = [];
+    let single: number | undefined;
+    for (const [salt, count] of sequences.entries()) {
+      const { stepMs, length } = await measure(client, checkpoint, { count, salt, promptTokens, newTokens });
+      const rate = (count / stepMs) * 1000;
+      if (count === 1) single ??= rate;
+      const bytes = stepBytes(checkpoint, target.precision, count, length);
+      rows.push({
+        columns: {
+          ...{ sequences: count, promptTokens, newTokens, "tok/s": rate, "ms/step": stepMs },
+          ...(single === undefined ? {} : { "× of one": rate / single }),
+          "MB/step": bytes / 1e6,
+          "GB/s": bytes / stepMs / 1e6,
+        },
+        share: { rate: (bytes / stepMs) * 1000, of: "readBytesPerS" },
+      });
+    }
+    return { info: client.info, rows };
+  } finally {
+    await client.dispose();
+  }
+}
+
+interface Load {
+  count: number;
+  salt: number;
+  promptTokens: number;
+  newTokens: number;
+}
+
+/** The median time of a step in which all sequences take part, and the mean length of a sequence meanwhile. */
+async function measure(client: EngineClient, checkpoint: Checkpoint, load: Load) {
+  const { count, salt, promptTokens, newTokens } = load;
+  const times = await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      timeTokens(client, madeUpPrompt(promptTokens, checkpoint.config.vocab, salt * 1000 + i), newTokens),
+    ),
+  );
+  // From when the last sequence has warmed up until the first one ends.
+  const from = Math.max(...times.map((t) => t[warmUp]));
+  const to = Math.min(...times.map((t) => t[newTokens - 1]));
+  const first = times[0].findIndex((time) => time >= from);
+  const last = times[0].findLastIndex((time) => time <= to);
+  const steps: number[] = [];
+  for (let i = first; i + stretch <= last; i++) steps.push((times[0][i + stretch] - times[0][i]) / stretch);
+  if (steps.length === 0)
+    throw new RangeError(
+      `${count} sequences are never decoded together for ${stretch} steps: raise newTokens (${newTokens}) or ` +
+        `lower promptTokens (${promptTokens}).`,
+    );
+  return { stepMs: median(steps), length: promptTokens + (first + last) / 2 };
+}
+
+/**
+ * Bytes that a step must read: every weight once, whatever the number of sequences (of the embedding table only a row is
+ * gathered per sequence, which is not counted, unless the table is the head as well), and K and V of each sequence's
+ * visible tokens. Activations, the KV written and the logits are not counted.
+ */
+function stepBytes({ config, weights, tied }: Checkpoint, precision: Precision, sequences: number, length: number) {
+  let bytes = 0;
+  for (const weight of weights) if (tied || weight.name !== "embed") bytes += weightSize(weight, precision);
+  const kvOfToken = 2 * config.kvHeads * config.headDim * activationBytes[precision]; // of one layer
+  for (const window of config.windows)
+    bytes += sequences * kvOfToken * (window > 0 ? Math.min(window, length) : length);
+  return bytes;
+}

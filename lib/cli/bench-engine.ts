@@ -1,0 +1,113 @@
+/** What every bench starts from: the model, the device and its ceilings, an engine, and requests with made-up prompts. */
+import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint";
+import { randomCheckpoint, shapes } from "../checkpoint/random";
+import { EngineClient, type RequestEnd } from "../engine-client";
+import { R1Error, type R1ErrorCode } from "../errors";
+import { loadSpec } from "../load-spec";
+import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
+import type { BenchOptions } from "./bench";
+
+export interface BenchTarget {
+  device: "cpu" | "cuda";
+  deviceIndex: number;
+  precision: Precision;
+  threads: number;
+  family: string;
+}
+
+/** @throws RangeError for a device that is none; R1Error E_DEVICE_UNAVAILABLE */
+export async function resolveTarget(options: BenchOptions): Promise<{ target: BenchTarget; ceilings: NativeCeilings }> {
+  const { device = "auto", threads = 0, family = "" } = options;
+  const match = /^(auto|cpu|cuda)(?::(\d{1,3}))?$/.exec(device);
+  if (!match) throw new RangeError(`device must be "auto", "cpu", "cuda" or "cuda:N", found "${device}".`);
+  const target = (kind: "cpu" | "cuda"): BenchTarget => ({
+    device: kind,
+    deviceIndex: Number(match[2] ?? 0),
+    precision: options.precision ?? (kind === "cuda" ? "bf16" : "f32"),
+    threads,
+    family,
+  });
+  if (match[1] !== "auto") {
+    const chosen = target(match[1] as "cpu" | "cuda");
+    return { target: chosen, ceilings: await measureCeilings(chosen) };
+  }
+  try {
+    return { target: target("cuda"), ceilings: await measureCeilings(target("cuda")) };
+  } catch (error) {
+    if (!(error instanceof R1Error) || error.code !== "E_DEVICE_UNAVAILABLE") throw error;
+    return { target: target("cpu"), ceilings: await measureCeilings(target("cpu")) };
+  }
+}
+
+export async function measureCeilings({ device, deviceIndex, threads, family }: BenchTarget): Promise<NativeCeilings> {
+  const kernels = device === "cuda" ? kernelFile() : "";
+  try {
+    return await binding().measureCeilings({ device, deviceIndex, kernelFile: kernels, threads, family });
+  } catch (error) {
+    const { code, message } = error as { code?: R1ErrorCode; message: string };
+    throw error instanceof R1Error || !code ? error : new R1Error(code, message, { cause: error });
+  }
+}
+
+/** A folder's checkpoint, or one of a shape's size with made-up weights. */
+export function benchCheckpoint(model: string): Promise<Checkpoint> {
+  return Object.hasOwn(shapes, model) ? Promise.resolve(randomCheckpoint(model)) : openCheckpoint(model);
+}
+
+/** An engine with room for `sequences` of `tokens` each. */
+export function loadEngine(
+  checkpoint: Checkpoint,
+  target: BenchTarget,
+  sequences: number,
+  tokens: number,
+): Promise<EngineClient> {
+  return EngineClient.load(loadSpec(checkpoint, { ...target, contextLength: tokens, maxSequences: sequences }));
+}
+
+/** Reproducible ids; every `salt` gives others, so that no prompt is a repeat that a cache could serve. */
+export function madeUpPrompt(tokens: number, vocab: number, salt: number): Int32Array {
+  let state = salt * 7919 + 1;
+  return Int32Array.from({ length: tokens }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator
+    return Math.floor((state / 2 ** 32) * vocab);
+  });
+}
+
+/** Greedy and without stop ids, so that exactly `newTokens` are generated. Resolves with the time of each, in ms. */
+export function timeTokens(client: EngineClient, prompt: Int32Array, newTokens: number): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const times: number[] = [];
+    client.submit(greedy(prompt, newTokens), {
+      tokens: (tokens) => {
+        const now = performance.now();
+        for (let n = tokens.length; n > 0; n--) times.push(now);
+      },
+      end: (end: RequestEnd) => {
+        if (end.type === "finish") resolve(times);
+        else reject(end.type === "error" ? end.error : new R1Error("E_INTERNAL", "The bench request was cancelled."));
+      },
+    });
+  });
+}
+
+function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
+  return {
+    prompt,
+    maxNewTokens,
+    stopTokens: new Int32Array(0),
+    sample: {
+      ...{ temperature: 0, topK: 0, topP: 1, minP: 0 },
+      ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0, seed: 0, choice: 0, logprobs: -1 },
+      ...{ biasTokens: new Int32Array(0), biasValues: new Float32Array(0), allow: null, minNewTokens: 0 },
+    },
+    priority: 5,
+    gated: false,
+    score: false,
+  };
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

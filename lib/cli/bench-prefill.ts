@@ -1,0 +1,40 @@
+/** Reading a prompt: the time from submitting it to its first generated token. */
+import { layerMacs } from "../checkpoint/memory";
+import type { BenchContext, BenchResult } from "./bench";
+import { benchCheckpoint, loadEngine, madeUpPrompt, median, timeTokens } from "./bench-engine";
+
+export async function benchPrefill({ target, ceilings, options }: BenchContext): Promise<BenchResult> {
+  const { promptTokens = 1024, repeats = 3 } = options;
+  const checkpoint = await benchCheckpoint(options.model);
+  const client = await loadEngine(checkpoint, target, 1, promptTokens + 1);
+  try {
+    const times: number[] = [];
+    for (let salt = 0; salt <= repeats; salt++) {
+      const prompt = madeUpPrompt(promptTokens, checkpoint.config.vocab, salt);
+      const start = performance.now();
+      const [first] = await timeTokens(client, prompt, 1);
+      if (salt > 0) times.push(first - start); // the first one warms up
+    }
+    const ms = median(times);
+    // Multiply-adds of the linear layers of all blocks, for every row of the prompt. Not counted: attention's, and the
+    // head's, which is computed for the last row alone.
+    const macs = layerMacs(checkpoint.config) * promptTokens;
+    // What the products are computed in: tensor cores or BF16 dot products where the device has them.
+    const of = target.precision === "f32" || ceilings.bf16MacsPerS === 0 ? "f32MacsPerS" : "bf16MacsPerS";
+    return {
+      info: client.info,
+      rows: [
+        {
+          columns: {
+            ...{ promptTokens, ms, "ms min": Math.min(...times), "ms max": Math.max(...times) },
+            ...{ "tok/s": (promptTokens / ms) * 1000, "GMAC/token": macs / promptTokens / 1e9 },
+            "GMAC/s": macs / ms / 1e6,
+          },
+          share: { rate: (macs / ms) * 1000, of },
+        },
+      ],
+    };
+  } finally {
+    await client.dispose();
+  }
+}
