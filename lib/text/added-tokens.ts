@@ -34,8 +34,8 @@ class TokenTrie {
       let node = this.#root;
       for (let i = 0; i < token.content.length; i++) {
         const unit = token.content.charCodeAt(i);
-        let child = node.next.get(unit);
-        if (!child) node.next.set(unit, (child = { next: new Map() }));
+        const child = node.next.get(unit) ?? { next: new Map() };
+        node.next.set(unit, child);
         node = child;
       }
       node.token = token;
@@ -44,6 +44,10 @@ class TokenTrie {
 
   get empty(): boolean {
     return this.#root.next.size === 0;
+  }
+
+  mayStart(unit: number): boolean {
+    return this.#root.next.has(unit);
   }
 
   /** The longest token that starts at `at` and crosses no barrier; barriers are counted from `-base`. */
@@ -59,14 +63,13 @@ class TokenTrie {
     return found;
   }
 
-  /** Every token that starts at `at`, or whose beginning is all that the text has left. */
+  /** Whether a token starts at `at` in full (`whole`), or the text ends inside one (`partial`). */
   startsAt(text: string, at: number): { whole: boolean; partial: boolean } {
     let node: TrieNode | undefined = this.#root;
     let whole = false;
-    let i = at;
-    while (i < text.length && (node = node.next.get(text.charCodeAt(i)))) {
-      i++;
-      if (node.token) whole = true;
+    for (let i = at; node && i < text.length; i++) {
+      node = node.next.get(text.charCodeAt(i));
+      if (node?.token) whole = true;
     }
     return { whole, partial: node !== undefined && node.next.size > 0 };
   }
@@ -93,6 +96,11 @@ export class AddedTokens {
       .map((normalized) => new TokenTrie(tokens.filter((token) => token.normalized === normalized)))
       .filter((trie) => !trie.empty);
     this.#anywhere = new TokenTrie(tokens);
+    const contents = tokens.map((token) => token.content);
+    this.longest = Math.max(0, ...contents.map((content) => content.length));
+    this.suffixes = new Set(
+      contents.flatMap((text) => Array.from({ length: text.length - 1 }, (_, i) => text.slice(i + 1))),
+    );
   }
 
   byText(text: string): AddedToken | undefined {
@@ -101,6 +109,16 @@ export class AddedTokens {
 
   byId(id: number): AddedToken | undefined {
     return this.#byId.get(id);
+  }
+
+  /** Every proper suffix of every token. */
+  readonly suffixes: ReadonlySet<string>;
+  /** UTF-16 units of the longest token. */
+  readonly longest: number;
+
+  /** Whether any token starts with this UTF-16 unit. */
+  mayStart(unit: number): boolean {
+    return this.#anywhere.mayStart(unit);
   }
 
   /** Whether a token starts at `at` in full (`whole`), or the text ends inside one (`partial`). */

@@ -4,11 +4,18 @@ import { StopStrings } from "./stop-strings";
 import type { StreamDecoder } from "./stream-decoder";
 import type { Tokenizer } from "./tokenizer";
 
-/** What one id adds to an answer. */
+/** A piece of text and what it belongs to. */
 export interface AnswerPiece {
   type: "reasoning" | "text";
-  /** "" while a character, a stop string or the end of the reasoning is incomplete. */
   text: string;
+}
+
+/** What one id adds to an answer. */
+export interface AnswerStep {
+  /** What the id belongs to: tags are part of the reasoning. */
+  type: "reasoning" | "text";
+  /** Text that is now certain, in order; none while a character, a stop string or the reasoning's end is incomplete. */
+  pieces: AnswerPiece[];
 }
 
 export interface AnswerOptions {
@@ -21,29 +28,30 @@ export interface AnswerOptions {
 }
 
 /**
- * Feed it every generated id in order; each gives one piece, and {@link finish} gives what was still held back.
- * Special tokens have no text.
+ * Feed it every generated id in order, then {@link flush} it. Special tokens have no text.
  *
  * @example
  * const answer = new AnswerDecoder(tokenizer, { reasoning: "inside", stop: ["END"] });
  * for (const id of ids) {
- *   const { type, text } = answer.push(id);
+ *   for (const { type, text } of answer.push(id).pieces) show(type, text);
  *   if (answer.stopped) break; // `id` completed the stop string: what comes after it does not count
  * }
- * const rest = answer.finish();
+ * for (const { type, text } of answer.flush()) show(type, text);
  */
 export class AnswerDecoder {
+  /** Ids that belong to the reasoning so far. */
+  reasoningTokens = 0;
   readonly #decoder: StreamDecoder;
   readonly #splitter: ReasoningSplitter;
   readonly #stop: StopStrings;
-  readonly #free: number;
+  readonly #minNewTokens: number;
   #count = 0;
 
   constructor(tokenizer: Tokenizer, { reasoning, stop = [], minNewTokens = 0 }: AnswerOptions = {}) {
     this.#decoder = tokenizer.stream({ skipSpecialTokens: true });
     this.#splitter = new ReasoningSplitter(reasoning ? thinkTags(tokenizer) : undefined, reasoning ?? "outside");
     this.#stop = new StopStrings(stop);
-    this.#free = minNewTokens - 1;
+    this.#minNewTokens = minNewTokens;
   }
 
   /** A stop string is complete: the id pushed last is the last that counts. */
@@ -52,35 +60,42 @@ export class AnswerDecoder {
   }
 
   /** What `id` adds. `silent`: it has no text, as the stop id that ended the answer. */
-  push(id: number, silent = false): AnswerPiece {
-    const searched = this.#count++ >= this.#free;
+  push(id: number, silent = false): AnswerStep {
+    this.#count++;
+    const pieces: AnswerPiece[] = [];
     const tag = silent ? undefined : this.#splitter.tag(id);
-    if (tag) return this.#enter(tag);
-    const { type } = this.#splitter;
-    return { type, text: silent ? "" : this.#add(this.#decoder.push(id), searched) };
+    if (tag) {
+      this.#drain(pieces);
+      if (!this.stopped) this.#splitter.enter(tag);
+    } else if (!silent) this.#add(pieces, this.#decoder.push(id));
+    const type = tag && !this.stopped ? "reasoning" : this.#splitter.type;
+    if (type === "reasoning") this.reasoningTokens++;
+    return { type, pieces };
   }
 
   /** What was held back; call it once, after the last id. */
-  finish(): AnswerPiece {
+  flush(): AnswerPiece[] {
+    const pieces: AnswerPiece[] = [];
+    this.#drain(pieces);
     const { type } = this.#splitter;
-    if (this.stopped) return { type, text: "" };
-    const text = this.#add(this.#decoder.flush(), true) + this.#splitter.flush();
-    return { type, text: this.stopped ? text : text + this.#stop.flush() };
+    if (type === "reasoning") append(pieces, type, this.#splitter.flush());
+    return pieces;
   }
 
-  /** A tag belongs to the reasoning; before an opening one the text ends, with what was held back of it. */
-  #enter(tag: "open" | "close"): AnswerPiece {
-    const { type } = this.#splitter;
-    let text = this.#add(this.#decoder.flush(), true);
-    if (type === "text" && !this.stopped) text += this.#stop.flush();
-    this.#splitter.enter(tag);
-    return { type: text === "" ? "reasoning" : type, text };
+  /** Ends a run of text: incomplete characters and possible stop strings come out. */
+  #drain(pieces: AnswerPiece[]): void {
+    this.#add(pieces, this.#decoder.flush());
+    if (this.#splitter.type === "text" && !this.stopped) append(pieces, "text", this.#stop.flush());
   }
 
-  #add(decoded: string, searched: boolean): string {
+  #add(pieces: AnswerPiece[], decoded: string): void {
     const { type } = this.#splitter;
     const text = this.#splitter.push(decoded);
-    if (type === "reasoning") return text;
-    return searched ? this.#stop.push(text) : text;
+    const searched = type === "text" && this.#count >= this.#minNewTokens;
+    append(pieces, type, searched || this.stopped ? this.#stop.push(text) : text);
   }
+}
+
+function append(pieces: AnswerPiece[], type: AnswerPiece["type"], text: string): void {
+  if (text !== "") pieces.push({ type, text });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { corpus } from "./corpus";
-import { deepseekV3, type Json, ours, rustIds, rustTokenizer, variant } from "./vocabularies";
+import { deepseekV3, type Json, ours, rustIds, rustTokenizer } from "./vocabularies";
 
 const split = (regex: string) => ({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false });
 const byteLevel = (use_regex: boolean, add_prefix_space = false) => ({

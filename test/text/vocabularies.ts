@@ -34,19 +34,12 @@ export const deepseekV3 = {
 export const ours = (json: Json, config: Record<string, unknown> = {}, chatTemplate?: string) =>
   new Tokenizer({ tokenizer: parseTokenizerJson(JSON.stringify(json)), config, chatTemplate });
 
-/** The same vocabulary with `<think>` and `</think>` as R1 has them, and other parts exchanged. */
-export function variant(changes: Json): Json {
-  const added = [
-    ...deepseekV3.json.added_tokens,
-    ...["<think>", "</think>"].map((content, i) => ({
-      id: 128_900 + i,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: false,
-    })),
-  ];
-  return { ...deepseekV3.json, added_tokens: added, ...changes };
+/** A tokenizer.json with further added tokens, which get the ids that follow (the Rust library numbers them so too). */
+export function withTokens(json: Json, tokens: readonly { content: string; [flag: string]: unknown }[]): Json {
+  const first = 1 + Math.max(...json.added_tokens.map((token: Json) => token.id), ...(Object.values(json.model.vocab) as number[]).slice(-1));
+  const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
+  return { ...json, added_tokens: [...json.added_tokens, ...tokens.map((token, i) => ({ id: first + i, ...plain, ...token }))] };
 }
+
+/** DeepSeek's vocabulary with the tags that R1 has. */
+export const deepseekR1: Json = withTokens(deepseekV3.json, [{ content: "<think>" }, { content: "</think>" }]);

@@ -1,0 +1,149 @@
+/** Messages to prompt ids through the folder's chat template. */
+import { Template } from "@huggingface/jinja";
+import { R1Error } from "../errors";
+import { checkMessages, checkTools, escaped, Marker } from "./messages";
+import { type ReasoningStart, reasoningStart } from "./reasoning-splitter";
+import type { Tokenizer } from "./tokenizer";
+
+export interface ChatPromptOptions {
+  /** Functions that the model may call. */
+  tools?: unknown;
+  /** Ends with the opening of the assistant's turn. Default: true. */
+  addGenerationPrompt?: boolean;
+  /** Further variables of the template, such as `enable_thinking`. */
+  variables?: Readonly<Record<string, unknown>>;
+  signal?: AbortSignal;
+}
+
+/** A rendered conversation. */
+export interface ChatPrompt {
+  ids: number[];
+  /** Whether the model's answer begins inside its reasoning. */
+  reasoning: ReasoningStart;
+}
+
+/** Names of tokens in tokenizer_config.json that templates may use. */
+const tokenNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/**
+ * The chat template of a model folder: chat_template.jinja, or `chat_template` of tokenizer_config.json, which may be one
+ * template or a list of named ones ("default", and "tool_use" when tools are given).
+ *
+ * @example
+ * const template = new ChatTemplate(tokenizer);
+ * const { ids, reasoning } = await template.prompt([{ role: "user", content: "Why is the sky blue?" }]);
+ */
+export class ChatTemplate {
+  readonly #tokenizer: Tokenizer;
+  readonly #sources: ReadonlyMap<string, string>;
+  readonly #parsed = new Map<string, Template>();
+
+  /** @throws R1Error E_BAD_CHECKPOINT when `chat_template` is neither text nor a list of templates */
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+    this.#sources = sources(tokenizer);
+  }
+
+  /** Whether the folder has a template. */
+  get exists(): boolean {
+    return this.#sources.size > 0;
+  }
+
+  /**
+   * Renders and encodes. What the callers wrote never becomes a control token; without such text the ids are those of
+   * transformers' `apply_chat_template`.
+   * @throws TypeError for messages of a wrong shape; R1Error E_BAD_INPUT when there is no template or it refuses them
+   */
+  async prompt(messages: unknown, options: ChatPromptOptions = {}): Promise<ChatPrompt> {
+    const checked = checkMessages(messages);
+    const tools = checkTools(options.tools);
+    const name = tools && this.#sources.has("tool_use") ? "tool_use" : "default";
+    const source = this.#sources.get(name);
+    if (source === undefined)
+      throw new R1Error(
+        "E_BAD_INPUT",
+        "This model has no chat template. Use generate() (r1 generate --raw) on a text.",
+      );
+    const { variables = {} } = options;
+    const tokens = this.#namedTokens();
+    const marker = new Marker(this.#tokenizer.added, [source, stringify([checked, tools, variables, tokens])]);
+    const rendered = this.#render(name, source, {
+      ...tokens,
+      ...(marker.deep(variables) as object),
+      messages: checked.map((message) => marker.message(message)),
+      tools: tools ? marker.deep(tools) : undefined,
+      add_generation_prompt: options.addGenerationPrompt ?? true,
+    });
+    const { text, barriers } = withoutMarkers(rendered, marker.character);
+    const ids = await this.#tokenizer.encodeStretchesAsync(text, barriers, options.signal);
+    return { ids, reasoning: reasoningStart(this.#tokenizer, ids) };
+  }
+
+  #namedTokens(): Record<string, string> {
+    const tokens = tokenNames.flatMap((name) => {
+      const text = this.#tokenizer.namedToken(name);
+      return text === undefined ? [] : [[name, text]];
+    });
+    return Object.fromEntries(tokens);
+  }
+
+  #render(name: string, source: string, variables: Record<string, unknown>): string {
+    let template = this.#parsed.get(name);
+    if (!template) {
+      try {
+        template = new Template(source);
+      } catch (cause) {
+        throw new R1Error("E_BAD_CHECKPOINT", `The chat template cannot be parsed: ${(cause as Error).message}`, {
+          cause,
+        });
+      }
+      this.#parsed.set(name, template);
+    }
+    try {
+      return template.render(variables);
+    } catch (cause) {
+      throw new R1Error("E_BAD_INPUT", `The chat template refused the messages: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+}
+
+function sources(tokenizer: Tokenizer): Map<string, string> {
+  const config = tokenizer.config.chat_template;
+  const value = tokenizer.chatTemplateFile ?? config;
+  if (value === undefined || value === null) return new Map();
+  if (typeof value === "string") return new Map([["default", value]]);
+  const bad = () =>
+    new R1Error(
+      "E_BAD_CHECKPOINT",
+      "tokenizer_config.json: chat_template must be a string or a list of { name, template }.",
+    );
+  if (!Array.isArray(value)) throw bad();
+  return new Map(
+    value.map((entry: { name?: unknown; template?: unknown } | null) => {
+      if (typeof entry?.name !== "string" || typeof entry.template !== "string") throw bad();
+      return [entry.name, entry.template];
+    }),
+  );
+}
+
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new TypeError(`messages and tools must be plain data: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The text without its markers, and where they were: offsets in that text. A template may have written them as \uXXXX. */
+function withoutMarkers(rendered: string, marker: string): { text: string; barriers: Set<number> } {
+  const barriers = new Set<number>();
+  let text = "";
+  for (const piece of rendered.replaceAll(escaped(marker), marker).split(marker)) {
+    barriers.add(text.length);
+    text += piece;
+  }
+  barriers.delete(0);
+  return { text, barriers };
+}
