@@ -13,9 +13,9 @@ namespace r1 {
 
 using cuda::LinearStreamParams;
 
-constexpr int kMaxStages = 16;
-
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+constexpr int kMaxStages = 16;
 
 /** Shared memory of a block: ring[stages][KS][BM rows of 128 bytes][TN rows of 128 bytes], inbox, barriers. */
 template <int TN, int WARPGROUPS, int KS>
@@ -215,7 +215,7 @@ R1_DEVICE void linear_decode(const TensorMap& weights, const TensorMap& x, const
 R1_DECODE_KERNEL(8, 64, 1, 2)
 R1_DECODE_KERNEL(16, 64, 1, 2)
 R1_DECODE_KERNEL(32, 64, 1, 2)
-R1_DECODE_KERNEL(64, 64, 1, 2)
+R1_DECODE_KERNEL(64, 64, 1, 1)
 R1_DECODE_KERNEL(8, 128, 2, 1)
 R1_DECODE_KERNEL(16, 128, 2, 1)
 R1_DECODE_KERNEL(32, 128, 2, 1)

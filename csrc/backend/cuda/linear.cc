@@ -1,0 +1,180 @@
+#include "backend/cuda/linear.h"
+
+#include <algorithm>
+
+namespace r1::cuda {
+namespace {
+
+constexpr int64_t kAlign = 16;  // bytes: of vector loads and of tensor maps
+
+bool aligned(const void* data, int64_t ld, int64_t element_bytes) {
+  return reinterpret_cast<uintptr_t>(data) % kAlign == 0 && ld * element_bytes % kAlign == 0;
+}
+
+int64_t y_element_bytes(const LinearCall& call) {
+  const bool f32 = call.epilogue == LinearEpilogue::kStoreF32 || call.epilogue == LinearEpilogue::kAddResidual;
+  return f32 ? 4 : dtype_size(call.act);
+}
+
+/** Columns of y. */
+int64_t output_columns(const LinearCall& call) {
+  return call.epilogue == LinearEpilogue::kSwiglu ? call.w->rows / 2 : call.w->stored_rows;
+}
+
+std::string describe(const LinearCall& call) {
+  const CudaMatrix& w = *call.w;
+  return std::to_string(call.rows) + " rows of " + std::string(dtype_name(call.x_type)) + " times a " +
+         std::string(dtype_name(w.dtype)) + " matrix of " + std::to_string(w.rows) + " x " + std::to_string(w.cols);
+}
+
+void check(const LinearCall& call) {
+  const CudaMatrix& w = *call.w;
+  R1_CHECK(w.cols % kRowAlign == 0, ErrorCode::kUnsupported,
+           "a linear layer's input width must be a multiple of 8 on a GPU, but this is " + describe(call) +
+               ". Use device \"cpu\" for this model.");
+  R1_CHECK(call.x_type == call.act, ErrorCode::kInternal,
+           "x and activations of different types: " + describe(call) + ", " + std::string(dtype_name(call.act)) + ".");
+  R1_CHECK(call.rows >= 0 && call.ldx >= w.cols && call.ldy >= output_columns(call), ErrorCode::kInternal,
+           "a linear layer's strides are too small: " + describe(call) + ", ldx " + std::to_string(call.ldx) +
+               ", ldy " + std::to_string(call.ldy) + ".");
+  R1_CHECK(aligned(call.x, call.ldx, dtype_size(call.x_type)), ErrorCode::kInternal,
+           "a linear layer's input rows must be aligned to 16 bytes: " + describe(call) + ", ldx " +
+               std::to_string(call.ldx) + ".");
+  R1_CHECK(call.epilogue != LinearEpilogue::kSwiglu || w.role == MatrixRole::kGateUp, ErrorCode::kInternal,
+           "SwiGLU needs a matrix of role kGateUp.");
+}
+
+LinearOutput output_of(const LinearCall& call) {
+  return {.y = call.y,
+          .ldy = call.ldy,
+          .bias = call.bias,
+          .x_scale = call.x_scale,
+          .rows = call.rows,
+          .columns = static_cast<int32_t>(output_columns(call)),
+          .epilogue = call.epilogue,
+          .vector = aligned(call.y, call.ldy, y_element_bytes(call)) ? 1 : 0};
+}
+
+const void* weights(const CudaMatrix& w) { return w.memory.data(); }
+
+int32_t k_blocks(const CudaMatrix& w) { return static_cast<int32_t>((w.cols + 63) / 64); }
+
+}  // namespace
+
+size_t TensorMapCache::Hash::operator()(const Key& key) const {
+  uint64_t h = key.data;
+  for (const int64_t part : {key.rows, key.cols, key.ld, int64_t{key.box_rows}}) {
+    h = (h ^ static_cast<uint64_t>(part)) * 0x9E3779B97F4A7C15u;
+    h ^= h >> 32;
+  }
+  return h;
+}
+
+const CUtensorMap& TensorMapCache::get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows) {
+  const Key key{reinterpret_cast<uint64_t>(data), rows, cols, ld, box_rows};
+  const auto known = maps_.find(key);
+  if (known != maps_.end()) return known->second;
+  R1_CHECK(driver().tensor_map_encode_tiled, ErrorCode::kUnsupported,
+           "the driver has no tensor maps; install driver 525 or newer, or force the kernel family sm80.");
+  constexpr int64_t kElementBytes = 2;
+  constexpr size_t kMost = 8192;  // prompts of many lengths must not make the cache grow for ever
+  if (maps_.size() >= kMost) maps_.clear();
+  const uint64_t dims[2] = {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows)};
+  const uint64_t strides[1] = {static_cast<uint64_t>(ld * kElementBytes)};
+  const uint32_t box[2] = {64, static_cast<uint32_t>(box_rows)};
+  const uint32_t element_strides[2] = {1, 1};
+  CUtensorMap map;
+  R1_CUDA(tensor_map_encode_tiled(&map, kTensorMapBFloat16, 2, const_cast<void*>(data), dims, strides, box,
+                                  element_strides, kTensorMapInterleaveNone, kTensorMapSwizzle128B,
+                                  kTensorMapL2Promotion256B, kTensorMapOobFillNone));
+  return maps_.emplace(key, map).first->second;
+}
+
+void LinearLauncher::run(const LinearCall& call) {
+  check(call);
+  if (call.numeric_class == NumericClass::kPrefill) {
+    if (call.rows > 0) run_once(call);
+    return;
+  }
+  // A row's bits do not depend on its neighbours, so a larger decode step is the same in pieces.
+  for (int first = 0; first < call.rows; first += kMaxDecodeRows) {
+    LinearCall part = call;
+    part.rows = std::min(call.rows - first, kMaxDecodeRows);
+    part.x = static_cast<const char*>(call.x) + first * call.ldx * dtype_size(call.x_type);
+    part.y = static_cast<char*>(call.y) + first * call.ldy * y_element_bytes(call);
+    if (call.x_scale) part.x_scale = call.x_scale + first;
+    run_once(part);
+  }
+}
+
+void LinearLauncher::run_once(const LinearCall& call) {
+  const LinearShape shape{.numeric_class = call.numeric_class,
+                          .rows = call.rows,
+                          .stored_rows = call.w->stored_rows,
+                          .k = call.w->cols,
+                          .act = call.act,
+                          .weight = call.w->dtype};
+  const LinearPlan plan = plan_linear(shape, context_.family(), context_.device());
+  const LinearOutput out = output_of(call);
+  switch (plan.method) {
+    case LinearMethod::kStream:
+      return launch_stream(call, plan, out);
+    case LinearMethod::kTile:
+      return launch_tile(call, plan, out);
+    case LinearMethod::kMma:
+      return launch_mma(call, plan, out);
+    case LinearMethod::kSimt:
+      return launch_simt(call, plan, out);
+  }
+}
+
+void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
+  const CudaMatrix& w = *call.w;
+  const CUtensorMap w_map = maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
+  const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
+  const LinearStreamParams params{.out = out, .k_blocks = k_blocks(w), .stages = plan.stages};
+  context_.launch(context_.kernel(plan.kernel), plan.launch, w_map, x_map, params);
+}
+
+void LinearLauncher::launch_tile(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
+  const CudaMatrix& w = *call.w;
+  const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
+  const CUtensorMap w_map = maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
+  const LinearTileParams params{
+      .out = out, .k_blocks = k_blocks(w), .stored_rows = static_cast<int32_t>(w.stored_rows), .band = plan.band};
+  context_.launch(context_.kernel(plan.kernel), plan.launch, x_map, w_map, params);
+}
+
+void LinearLauncher::launch_mma(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
+  const CudaMatrix& w = *call.w;
+  LinearMmaParams params{.out = out,
+                         .x = call.x,
+                         .w = weights(w),
+                         .ldx = call.ldx,
+                         .ldw = w.ld,
+                         .stored_rows = static_cast<int32_t>(w.stored_rows),
+                         .k = static_cast<int32_t>(w.cols),
+                         .stages = plan.stages,
+                         .partials = nullptr,
+                         .counters = nullptr};
+  if (plan.splits > 1) {  // the same sizes for every layer, so that the workspace never grows
+    params.partials = context_.workspace_as<float>(Workspace::kLinear, int64_t{kMaxSplitTiles} * kMaxSplitTileSums);
+    params.counters = context_.workspace_as<unsigned>(Workspace::kLinearCounters, kMaxSplitTiles);
+  }
+  context_.launch(context_.kernel(plan.kernel), plan.launch, params);
+}
+
+void LinearLauncher::launch_simt(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
+  const CudaMatrix& w = *call.w;
+  const LinearSimtParams params{.out = out,
+                                .x = call.x,
+                                .w = weights(w),
+                                .ldx = call.ldx,
+                                .ldw = w.ld,
+                                .stored_rows = static_cast<int32_t>(w.stored_rows),
+                                .k = static_cast<int32_t>(w.cols),
+                                .k_split = plan.splits};
+  context_.launch(context_.kernel(plan.kernel), plan.launch, params);
+}
+
+}  // namespace r1::cuda
