@@ -1,0 +1,286 @@
+// Causal attention of many query rows with warp matrix instructions, after Dao, "FlashAttention-2", 2023: a block keeps
+// 64 query rows in registers and passes over tiles of 64 keys with an online softmax.
+// Every row sees the same aligned tiles in the same order, and a tile that is masked for it changes no bit of its
+// state, so a row's result does not depend on the rows beside it.
+#include "block.cuh"
+#include "kv_cache.cuh"
+
+namespace r1 {
+
+constexpr int kPrefillThreads = 128;  // 4 warps of 16 query rows
+constexpr int kTile = 64;             // keys, a KV block
+
+R1_DEVICE float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/**
+ * kAsync: copies run in the background into two buffers each of K and V, products have k = 16 (sm_80); else one buffer
+ * and k = 8 (sm_75). Shared memory: kStages of K, then of V, each [64 keys][kDim], where the 16-byte piece p of key n
+ * lies at piece p ^ (n % 8), so that ldmatrix meets no bank twice.
+ */
+template <class T, int kDim, bool kAsync>
+class PrefillAttention {
+  static constexpr int kStages = kAsync ? 2 : 1;
+  static constexpr int kPieces = kDim / 8;  // of 16 bytes in a key
+  static constexpr int kTileBytes = kTile * kDim * 2;
+  static constexpr float kMinusInfinity = -__builtin_huge_valf();
+
+ public:
+  R1_DEVICE PrefillAttention(const cuda::AttentionArgs& a, const cuda::PrefillTile& tile, uint32_t shared)
+      : a_(a), tile_(tile), shared_(shared), head_(blockIdx.x), kv_head_(head_ / (a.heads / a.kv_heads)) {
+    blocks_ = sequence_blocks(a.step, tile.sequence);
+    last_slot_ = a.step.slots[tile.first_row + tile.rows - 1];
+    const int first_slot = a.step.slots[tile.first_row];
+    begin_ = first_of(first_slot) / kTile, end_ = last_slot_ / kTile + 1;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      row_[i] = warp() * 16 + lane() / 4 + 8 * i;
+      const bool valid = row_[i] < tile.rows;
+      slot_[i] = valid ? a.step.slots[tile.first_row + row_[i]] : last_slot_;
+      m_[i] = kMinusInfinity, l_[i] = 0.0f;
+    }
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) o_[n][i] = 0.0f;
+    }
+  }
+
+  R1_DEVICE void run() {
+    load_queries();
+    if (kAsync) {
+      run_async();
+    } else {
+      run_plain();
+    }
+    store();
+  }
+
+ private:
+  R1_DEVICE static int warp() { return threadIdx.x / 32; }
+  R1_DEVICE static int lane() { return threadIdx.x % 32; }
+  R1_DEVICE int first_of(int slot) const { return a_.window > 0 ? max(0, slot + 1 - a_.window) : 0; }
+  R1_DEVICE uint32_t k_buffer(int tile) const { return shared_ + (tile % kStages) * kTileBytes; }
+  R1_DEVICE uint32_t v_buffer(int tile) const { return k_buffer(tile) + kStages * kTileBytes; }
+
+  R1_DEVICE void run_async() {
+    load_tile(a_.kv.k_offset, begin_, k_buffer(begin_));
+    load_tile(a_.kv.v_offset, begin_, v_buffer(begin_));
+    for (int tile = begin_; tile < end_; ++tile) {
+      float s[kTile / 8][4];
+      cp_async_wait<1>();  // K of this tile is there; V may be on its way
+      __syncthreads();
+      load_tile(a_.kv.k_offset, tile + 1, k_buffer(tile + 1));
+      multiply_keys(k_buffer(tile), s);
+      soften(tile, s);
+      cp_async_wait<1>();
+      __syncthreads();
+      load_tile(a_.kv.v_offset, tile + 1, v_buffer(tile + 1));
+      multiply_values(v_buffer(tile), s);
+    }
+    cp_async_wait<0>();
+  }
+
+  R1_DEVICE void run_plain() {
+    for (int tile = begin_; tile < end_; ++tile) {
+      float s[kTile / 8][4];
+      __syncthreads();
+      load_tile(a_.kv.k_offset, tile, k_buffer(tile));
+      load_tile(a_.kv.v_offset, tile, v_buffer(tile));
+      __syncthreads();
+      multiply_keys(k_buffer(tile), s);
+      soften(tile, s);
+      multiply_values(v_buffer(tile), s);
+    }
+  }
+
+  /** One tile of K or V; zeros where keys are past the block's last, whose memory may hold anything. One group of
+   * copies. */
+  R1_DEVICE void load_tile(int64_t plane_offset, int tile, uint32_t to) {
+    if (tile < end_) {
+      const T* from = cache_row<T>(a_.kv, plane_offset, blocks_, tile * kTile, kv_head_, kDim);
+#pragma unroll
+      for (int i = 0; i < kTile * kPieces / kPrefillThreads; ++i) {
+        const int at = threadIdx.x + i * kPrefillThreads, key = at / kPieces, piece = at % kPieces;
+        const uint32_t place = to + key * (kDim * 2) + ((piece ^ (key & 7)) * 16);
+        const bool valid = tile * kTile + key <= last_slot_;
+        if (kAsync) {
+          cp_async_16(place, from + at * 8, valid);
+        } else {
+          const uint4 v = valid ? __ldcg(reinterpret_cast<const uint4*>(from) + at) : make_uint4(0, 0, 0, 0);
+          asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(place), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
+                       : "memory");
+        }
+      }
+    }
+    if (kAsync) cp_async_commit();
+  }
+
+  /** The A fragments of this warp's 16 query rows, straight from memory. */
+  R1_DEVICE void load_queries() {
+    const int64_t stride = int64_t{a_.heads + 2 * a_.kv_heads} * kDim;
+    const T* q = static_cast<const T*>(a_.qkv) + tile_.first_row * stride + head_ * kDim + lane() % 4 * 2;
+#pragma unroll
+    for (int k = 0; k < kDim / 16; ++k) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {  // rows g and g + 8 of columns 0..7, then of columns 8..15
+        const int row = row_[i % 2];
+        const T* from = q + row * stride + k * 16 + i / 2 * 8;
+        q_[k][i] = row < tile_.rows ? __ldcg(reinterpret_cast<const unsigned*>(from)) : 0u;
+      }
+    }
+  }
+
+  R1_DEVICE static void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    if constexpr (kAsync) {
+      mma_m16n8k16(T{}, d, a, b0, b1);
+    } else {
+      mma_m16n8k8(T{}, d, a[0], a[1], b0);
+      mma_m16n8k8(T{}, d, a[2], a[3], b1);
+    }
+  }
+
+  /** s = Q K^T: lane l has keys 8n + 2(l % 4) and the next of rows l / 4 and l / 4 + 8. */
+  R1_DEVICE void multiply_keys(uint32_t k_tile, float (&s)[kTile / 8][4]) const {
+#pragma unroll
+    for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) s[n][i] = 0.0f;
+    }
+    // Matrices of an ldmatrix: keys 0..7 of columns 0..7 and 8..15, then keys 8..15 of the same.
+    const uint32_t row = k_tile + (lane() / 16 * 8 + lane() % 8) * (kDim * 2);
+    const int swizzle = (lane() / 8 % 2) ^ (lane() % 8);
+#pragma unroll
+    for (int k = 0; k < kDim / 16; ++k) {
+#pragma unroll
+      for (int n = 0; n < kTile / 16; ++n) {
+        uint32_t b[4];
+        ldmatrix_x4(b, row + n * 16 * (kDim * 2) + ((2 * k) ^ swizzle) * 16);
+        multiply(s[2 * n], q_[k], b[0], b[1]);
+        multiply(s[2 * n + 1], q_[k], b[2], b[3]);
+      }
+    }
+  }
+
+  /** Scores to weights 2^((s - m) · scale · log2 e); the running sums are brought to the new maximum. */
+  R1_DEVICE void soften(int tile, float (&s)[kTile / 8][4]) {
+    const float factor = a_.scale * 1.44269504f;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int key = tile * kTile + lane() % 4 * 2;
+      const int first = first_of(slot_[i]);
+      float most = m_[i];
+#pragma unroll
+      for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+        for (int j = 0; j < 2; ++j) {
+          const int at = key + 8 * n + j;
+          if (at > slot_[i] || at < first) s[n][2 * i + j] = kMinusInfinity;
+          most = fmaxf(most, s[n][2 * i + j]);
+        }
+      }
+      most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
+      const float base = most == kMinusInfinity ? 0.0f : most * factor;
+      const float shrink = exp2_fast(m_[i] == most ? 0.0f : fmaf(m_[i], factor, -base));  // exactly 1 where m stays
+      m_[i] = most;
+      float sum = 0.0f;
+#pragma unroll
+      for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+        for (int j = 0; j < 2; ++j) {
+          const float p = exp2_fast(fmaf(s[n][2 * i + j], factor, -base));
+          s[n][2 * i + j] = p;
+          sum += p;
+        }
+      }
+      l_[i] = fmaf(l_[i], shrink, sum);
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) o_[n][2 * i] *= shrink, o_[n][2 * i + 1] *= shrink;
+    }
+  }
+
+  /** o += P V with P rounded to T. */
+  R1_DEVICE void multiply_values(uint32_t v_tile, const float (&s)[kTile / 8][4]) {
+    // Matrices of an ldmatrix: keys 0..7 and 8..15 of columns 0..7, then of columns 8..15, each transposed.
+    const uint32_t row = v_tile + (lane() % 16) * (kDim * 2);
+    const int swizzle = (lane() / 16) ^ (lane() % 8);
+#pragma unroll
+    for (int k = 0; k < kTile / 16; ++k) {
+      const uint32_t p[4] = {pack2<T>(s[2 * k][0], s[2 * k][1]), pack2<T>(s[2 * k][2], s[2 * k][3]),
+                             pack2<T>(s[2 * k + 1][0], s[2 * k + 1][1]), pack2<T>(s[2 * k + 1][2], s[2 * k + 1][3])};
+#pragma unroll
+      for (int n = 0; n < kDim / 16; ++n) {
+        uint32_t b[4];
+        ldmatrix_x4_transposed(b, row + k * 16 * (kDim * 2) + ((2 * n) ^ swizzle) * 16);
+        multiply(o_[2 * n], p, b[0], b[1]);
+        multiply(o_[2 * n + 1], p, b[2], b[3]);
+      }
+    }
+  }
+
+  R1_DEVICE void store() {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      float l = l_[i];
+      l += __shfl_xor_sync(~0u, l, 1);
+      l += __shfl_xor_sync(~0u, l, 2);
+      const float inverse = 1.0f / l;
+      if (row_[i] >= tile_.rows) continue;
+      T* out =
+          static_cast<T*>(a_.out) + (int64_t{tile_.first_row + row_[i]} * a_.heads + head_) * kDim + lane() % 4 * 2;
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) {
+        *reinterpret_cast<uint32_t*>(out + n * 8) = pack2<T>(o_[n][2 * i] * inverse, o_[n][2 * i + 1] * inverse);
+      }
+    }
+  }
+
+  const cuda::AttentionArgs& a_;
+  const cuda::PrefillTile tile_;
+  const uint32_t shared_;
+  const int head_, kv_head_;
+  const int32_t* blocks_;
+  int last_slot_, begin_, end_;  // tiles [begin, end) of keys are visible to some row
+  int row_[2], slot_[2];         // of this lane's two rows of the block
+  float m_[2], l_[2];            // l of this lane's keys alone
+  uint32_t q_[kDim / 16][4];
+  float o_[kDim / 8][4];
+};
+
+// Grid: x query heads, y tiles of 64 rows of one sequence, those with the most keys first.
+template <class T, int kDim, bool kAsync>
+R1_DEVICE void attention_prefill(const cuda::AttentionArgs& a) {
+  extern __shared__ __align__(128) uint8_t shared[];
+  pdl_trigger();
+  PrefillAttention<T, kDim, kAsync> attention(a, a.tiles[blockIdx.y], shared_address(shared));
+  pdl_wait();
+  attention.run();
+}
+
+}  // namespace r1
+
+#if __CUDA_ARCH__ >= 800 || !defined(__CUDA_ARCH__)
+#define R1_SM80(code) code
+#else
+#define R1_SM80(code)
+#endif
+#define R1_PREFILL_SM80(suffix, type, dim)                                                              \
+  extern "C" __global__ void __launch_bounds__(r1::kPrefillThreads, 3) attention_prefill_sm80_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                              \
+    R1_SM80((r1::attention_prefill<type, dim, true>(a)));                                               \
+  }
+#define R1_PREFILL_SM75(suffix, type, dim)                                                              \
+  extern "C" __global__ void __launch_bounds__(r1::kPrefillThreads, 2) attention_prefill_sm75_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                              \
+    r1::attention_prefill<type, dim, false>(a);                                                         \
+  }
+R1_PREFILL_SM80(bf16_d64, r1::bf16, 64)
+R1_PREFILL_SM80(bf16_d128, r1::bf16, 128)
+R1_PREFILL_SM80(fp16_d64, r1::f16, 64)
+R1_PREFILL_SM80(fp16_d128, r1::f16, 128)
+R1_PREFILL_SM75(fp16_d64, r1::f16, 64)
+R1_PREFILL_SM75(fp16_d128, r1::f16, 128)

@@ -1,0 +1,294 @@
+// Attention of one query row over a range of keys in plain arithmetic: the query heads that share a KV head go
+// together, so that K and V are read once. Four warps take tiles of 16 keys in turn, each with a softmax of its own
+// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018); the four are merged at the end, in
+// order. A tile: 8 lanes share a key, a lane has 4 keys and 1/8 of their elements, as 16-byte pieces.
+#pragma once
+#include "block.cuh"
+#include "kv_cache.cuh"
+
+namespace r1 {
+
+constexpr int kSimtThreads = 128, kSimtWarps = 4;
+constexpr int kHeads = cuda::kHeadsPerBlock;
+constexpr int kTileKeys = 16, kLaneKeys = 4, kKeyLanes = 8;
+constexpr float kMinusInfinity = -__builtin_huge_valf();
+
+/** 2^x; 2^(-inf) is 0. */
+R1_DEVICE float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/** 16 bytes of T as floats. */
+template <class T>
+R1_DEVICE void unpack(uint4 v, float* to) {
+  const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    to[2 * i] = to_float(T{static_cast<uint16_t>(words[i])});
+    to[2 * i + 1] = to_float(T{static_cast<uint16_t>(words[i] >> 16)});
+  }
+}
+template <>
+R1_DEVICE void unpack<float>(uint4 v, float* to) {
+  to[0] = __uint_as_float(v.x), to[1] = __uint_as_float(v.y);
+  to[2] = __uint_as_float(v.z), to[3] = __uint_as_float(v.w);
+}
+
+/** Shared memory of a block. Queries: [head][element / 4 of a lane][lane of a key], so that lanes read neighbours. */
+template <int kDim>
+struct SimtShared {
+  float4 q[kHeads][kDim / 32][kKeyLanes];
+  float m[kSimtWarps][kHeads], l[kSimtWarps][kHeads];
+  float acc[kSimtWarps][kHeads][kDim];
+};
+
+/** The merged result of a key range for one head: out = acc / l, relative to 2^m. Thread t has dimensions t, t + 128, …
+ */
+struct SimtRange {
+  int first, end;  // keys [first, end)
+  int begin;       // first, rounded down to a tile
+};
+
+template <class T, int kDim>
+class SimtAttention {
+  static constexpr int kPiece = 16 / static_cast<int>(sizeof(T));  // elements of 16 bytes
+  static constexpr int kElements = kDim / kKeyLanes;               // of a key, that a lane has
+  static constexpr int kPieces = kElements / kPiece;
+  static constexpr int kOwn = kElements / 4;  // elements of the output that a lane has in the end
+
+ public:
+  R1_DEVICE SimtAttention(const cuda::AttentionArgs& a, SimtShared<kDim>& shared) : a_(a), shared_(shared) {}
+
+  /** Leaves the four warps' results in shared memory, synchronised. Heads [head, head + heads) share KV head `kv_head`.
+   */
+  R1_DEVICE void attend(int row, int kv_head, int head, int heads, SimtRange range) {
+    const int sequence = a_.step.row_sequence[row];
+    blocks_ = sequence_blocks(a_.step, sequence);
+    kv_head_ = kv_head, heads_ = heads, range_ = range;
+    reset();
+    int key = range.begin + kTileKeys * warp();
+    if (key < range.end) load_tile(key);
+    load_queries(row, head);
+    __syncthreads();
+    while (key < range.end) {
+      add_tile(key);
+      key += kTileKeys * kSimtWarps;
+      if (key < range.end) load_tile(key);
+    }
+    publish();
+  }
+
+  /** Scale of each warp's share of head h in the merged result, the sum l, and the common m. After attend(). */
+  R1_DEVICE float merged_max(int h) const {
+    float m = shared_.m[0][h];
+#pragma unroll
+    for (int w = 1; w < kSimtWarps; ++w) m = fmaxf(m, shared_.m[w][h]);
+    return m;
+  }
+  R1_DEVICE float share(int w, int h, float m) const {
+    return shared_.m[w][h] == kMinusInfinity ? 0.0f : exp2_fast(shared_.m[w][h] - m);
+  }
+  R1_DEVICE float merged_sum(int h, float m) const {
+    float l = 0.0f;
+#pragma unroll
+    for (int w = 0; w < kSimtWarps; ++w) l += shared_.l[w][h] * share(w, h, m);
+    return l;
+  }
+  R1_DEVICE float merged_value(int h, int d, float m) const {
+    float v = 0.0f;
+#pragma unroll
+    for (int w = 0; w < kSimtWarps; ++w) v += shared_.acc[w][h][d] * share(w, h, m);
+    return v;
+  }
+
+ private:
+  R1_DEVICE static int warp() { return threadIdx.x / 32; }
+  R1_DEVICE static int lane() { return threadIdx.x % 32; }
+  R1_DEVICE static int sub() { return threadIdx.x % kKeyLanes; }         // which eighth of a key
+  R1_DEVICE static int group() { return threadIdx.x % 32 / kKeyLanes; }  // keys group, group + 4, …
+  R1_DEVICE static int dimension(int e) { return (sub() + kKeyLanes * (e / kPiece)) * kPiece + e % kPiece; }
+
+  R1_DEVICE void reset() {
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      m_[h] = kMinusInfinity, l_[h] = 0.0f;
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i) acc_[h][i] = 0.0f;
+    }
+  }
+
+  R1_DEVICE void load_queries(int row, int head) {
+    const float factor = a_.scale * 1.44269504f;  // exponentials are powers of 2
+    const T* q = static_cast<const T*>(a_.qkv) + (int64_t{row} * (a_.heads + 2 * a_.kv_heads) + head) * kDim;
+    float* to = reinterpret_cast<float*>(shared_.q);
+    for (int i = threadIdx.x; i < heads_ * kDim; i += kSimtThreads) {
+      const int h = i / kDim, d = i % kDim;
+      const int piece = d / kPiece, s = piece % kKeyLanes, e = piece / kKeyLanes * kPiece + d % kPiece;
+      to[((h * (kDim / 32) + e / 4) * kKeyLanes + s) * 4 + e % 4] = to_float(q[i]) * factor;
+    }
+  }
+
+  /** Keys past the range are not read: their memory may hold anything. */
+  R1_DEVICE void load_tile(int key) {
+    const T* k = cache_row<T>(a_.kv, a_.kv.k_offset, blocks_, key, kv_head_, kDim);
+    const T* v = cache_row<T>(a_.kv, a_.kv.v_offset, blocks_, key, kv_head_, kDim);
+#pragma unroll
+    for (int i = 0; i < kLaneKeys; ++i) {
+      const int n = group() + 4 * i;
+      const bool valid = key + n < range_.end;
+#pragma unroll
+      for (int j = 0; j < kPieces; ++j) {
+        const int at = n * kDim + (sub() + kKeyLanes * j) * kPiece;
+        k_[i][j] = valid ? __ldcg(reinterpret_cast<const uint4*>(k + at)) : make_uint4(0, 0, 0, 0);
+        v_[i][j] = valid ? __ldcg(reinterpret_cast<const uint4*>(v + at)) : make_uint4(0, 0, 0, 0);
+      }
+    }
+  }
+
+  R1_DEVICE void add_tile(int key) {
+    float p[kHeads][kLaneKeys];
+    {
+      float k[kLaneKeys][kElements];
+#pragma unroll
+      for (int i = 0; i < kLaneKeys; ++i) {
+#pragma unroll
+        for (int j = 0; j < kPieces; ++j) unpack<T>(k_[i][j], k[i] + j * kPiece);
+      }
+#pragma unroll
+      for (int h = 0; h < kHeads; ++h) {
+        if (h < heads_) score(h, k, p[h]);
+      }
+    }
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      if (h < heads_) soften(h, key, p[h]);
+    }
+    float v[kLaneKeys][kElements];
+#pragma unroll
+    for (int i = 0; i < kLaneKeys; ++i) {
+#pragma unroll
+      for (int j = 0; j < kPieces; ++j) unpack<T>(v_[i][j], v[i] + j * kPiece);
+    }
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      if (h < heads_) accumulate(h, p[h], v);
+    }
+  }
+
+  /** p = q · k of this lane's four keys, summed over the 8 lanes that share them. */
+  R1_DEVICE void score(int h, const float (&k)[kLaneKeys][kElements], float (&p)[kLaneKeys]) const {
+#pragma unroll
+    for (int i = 0; i < kLaneKeys; ++i) p[i] = 0.0f;
+#pragma unroll
+    for (int e = 0; e < kElements; e += 4) {
+      const float4 q = shared_.q[h][e / 4][sub()];
+#pragma unroll
+      for (int i = 0; i < kLaneKeys; ++i) {
+        p[i] = fmaf(q.x, k[i][e], p[i]);
+        p[i] = fmaf(q.y, k[i][e + 1], p[i]);
+        p[i] = fmaf(q.z, k[i][e + 2], p[i]);
+        p[i] = fmaf(q.w, k[i][e + 3], p[i]);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kLaneKeys; ++i) {
+      p[i] += __shfl_xor_sync(~0u, p[i], 1);
+      p[i] += __shfl_xor_sync(~0u, p[i], 2);
+      p[i] += __shfl_xor_sync(~0u, p[i], 4);
+    }
+  }
+
+  /** Scores to weights 2^(score - m); the running sums are brought to the new maximum. */
+  R1_DEVICE void soften(int h, int key, float (&p)[kLaneKeys]) {
+    float most = m_[h];
+#pragma unroll
+    for (int i = 0; i < kLaneKeys; ++i) {
+      const int n = key + group() + 4 * i;
+      if (n < range_.first || n >= range_.end) p[i] = kMinusInfinity;
+      most = fmaxf(most, p[i]);
+    }
+    most = fmaxf(most, __shfl_xor_sync(~0u, most, 8));
+    most = fmaxf(most, __shfl_xor_sync(~0u, most, 16));
+    const float base = most == kMinusInfinity ? 0.0f : most;
+    const float factor = exp2_fast(m_[h] - base);
+    m_[h] = most;
+    l_[h] *= factor;
+#pragma unroll
+    for (int i = 0; i < kLaneKeys; ++i) {
+      p[i] = exp2_fast(p[i] - base);
+      l_[h] += p[i];
+    }
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) acc_[h][i] *= factor;
+  }
+
+  /** acc += sum of p · v. Partners exchange halves, so that each lane ends with a quarter of its elements. */
+  R1_DEVICE void accumulate(int h, const float (&p)[kLaneKeys], const float (&v)[kLaneKeys][kElements]) {
+    float o[kElements];
+#pragma unroll
+    for (int e = 0; e < kElements; ++e) {
+      o[e] = p[0] * v[0][e];
+#pragma unroll
+      for (int i = 1; i < kLaneKeys; ++i) o[e] = fmaf(p[i], v[i][e], o[e]);
+    }
+    const bool upper = lane() & 16, odd = lane() & 8;
+#pragma unroll
+    for (int e = 0; e < kElements / 2; ++e) {
+      const float give = upper ? o[e] : o[e + kElements / 2];
+      const float keep = upper ? o[e + kElements / 2] : o[e];
+      o[e] = keep + __shfl_xor_sync(~0u, give, 16);
+    }
+#pragma unroll
+    for (int e = 0; e < kOwn; ++e) {
+      const float give = odd ? o[e] : o[e + kOwn];
+      const float keep = odd ? o[e + kOwn] : o[e];
+      acc_[h][e] += keep + __shfl_xor_sync(~0u, give, 8);
+    }
+  }
+
+  R1_DEVICE void publish() {
+    const int first = (lane() & 16 ? kElements / 2 : 0) + (lane() & 8 ? kOwn : 0);
+#pragma unroll
+    for (int h = 0; h < kHeads; ++h) {
+      if (h >= heads_) break;
+      float l = l_[h];
+      l += __shfl_xor_sync(~0u, l, 8);
+      l += __shfl_xor_sync(~0u, l, 16);
+      if (lane() == 0) shared_.m[warp()][h] = m_[h], shared_.l[warp()][h] = l;
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i) shared_.acc[warp()][h][dimension(first + i)] = acc_[h][i];
+    }
+    __syncthreads();
+  }
+
+  const cuda::AttentionArgs& a_;
+  SimtShared<kDim>& shared_;
+  const int32_t* blocks_ = nullptr;
+  int kv_head_ = 0, heads_ = 0;
+  SimtRange range_{};
+  uint4 k_[kLaneKeys][kPieces], v_[kLaneKeys][kPieces];
+  float m_[kHeads], l_[kHeads];  // l of this lane's keys alone
+  float acc_[kHeads][kOwn];
+};
+
+/** Keys that the row at `slot` sees: [first, slot]. */
+R1_DEVICE int first_visible(int slot, int window) { return window > 0 ? max(0, slot + 1 - window) : 0; }
+
+/** The heads of group `g` = kv_head · chunks + chunk. */
+struct HeadGroup {
+  int kv_head, head, heads;
+  R1_DEVICE HeadGroup(const cuda::AttentionArgs& a, int g) {
+    const int per_kv = a.heads / a.kv_heads, chunks = (per_kv + kHeads - 1) / kHeads;
+    kv_head = g / chunks;
+    const int chunk = g % chunks;
+    head = kv_head * per_kv + chunk * kHeads;
+    heads = min(kHeads, per_kv - chunk * kHeads);
+  }
+  R1_DEVICE static int count(const cuda::AttentionArgs& a) {
+    return a.kv_heads * ((a.heads / a.kv_heads + kHeads - 1) / kHeads);
+  }
+};
+
+}  // namespace r1
