@@ -1,0 +1,94 @@
+/** A native engine without a model: tests say what it reports and see what it was asked. */
+import type { EngineLoadOptions } from "../../lib/engine-client";
+import type {
+  NativeBinding,
+  NativeEngine,
+  NativeEngineInfo,
+  NativeEvent,
+  NativeLoadSpec,
+  NativeRequest,
+} from "../../lib/native";
+
+export const info: NativeEngineInfo = {
+  device: { kind: "cpu", name: "fake", detail: "", totalBytes: 1, freeBytes: 1 },
+  weightBytes: 10,
+  kvBytesPerToken: 2,
+  kvMaxBytes: 1000,
+  workspaceBytes: 5,
+  contextLength: 500,
+};
+
+export const timings = { queue: 1, prefill: 2, decode: 3 };
+
+export class FakeEngine implements NativeEngine {
+  readonly requests = new Map<number, NativeRequest>();
+  readonly cancelled: number[] = [];
+  readonly verdicts: [number, number][] = [];
+  disposeCalls = 0;
+  readonly #wake: () => void;
+  #events: NativeEvent[] = [];
+  #next = 1;
+
+  constructor(wake: () => void) {
+    this.#wake = wake;
+  }
+
+  /** Reports events, as one wake-up. */
+  emit(...events: NativeEvent[]): void {
+    this.#events.push(...events);
+    this.#wake();
+  }
+
+  ready(): void {
+    this.emit({ type: "ready", info });
+  }
+
+  tokens(id: number, ...tokens: number[]): void {
+    this.emit({ type: "tokens", id, tokens: Int32Array.from(tokens) });
+  }
+
+  finish(id: number, reason: "stop" | "length" = "length"): void {
+    this.emit({ type: "finish", id, reason, cachedTokens: 4, timings });
+  }
+
+  submit(request: NativeRequest): number {
+    this.requests.set(this.#next, request);
+    return this.#next++;
+  }
+
+  cancel(id: number): void {
+    this.cancelled.push(id);
+  }
+
+  verdict(id: number, token: number): void {
+    this.verdicts.push([id, token]);
+  }
+
+  drain(): NativeEvent[] {
+    return this.#events.splice(0);
+  }
+
+  stats() {
+    const zero = { kvBlocks: 0, kvBlocksUsed: 0, kvBlocksMax: 0, steps: 0, promptTokens: 0, generatedTokens: 0 };
+    return { running: this.requests.size, waiting: 0, ...zero };
+  }
+
+  dispose(): void {
+    this.disposeCalls++;
+  }
+}
+
+/** A binding whose engines are fakes; `engines` has those made so far. */
+export function fakeBinding(): { native: NativeBinding; engines: FakeEngine[]; options: EngineLoadOptions } {
+  const engines: FakeEngine[] = [];
+  const native: NativeBinding = {
+    createEngine(_spec: NativeLoadSpec, wake: () => void) {
+      engines.push(new FakeEngine(wake));
+      return engines.at(-1)!;
+    },
+    describeCuda: () => "there is no GPU here",
+    measureCeilings: () => Promise.reject(new Error("not measured")),
+    version: "0",
+  };
+  return { native, engines, options: { native } };
+}
