@@ -13,9 +13,7 @@ constexpr int64_t kChunkBlocks = 256, kChunkBytes = int64_t{64} << 20;
 }  // namespace
 
 BlockAllocator::BlockAllocator(KvPool& pool)
-    : pool_(pool),
-      limit_(pool.max_blocks),
-      chunk_(std::clamp<int64_t>(kChunkBytes / pool.layout.block_bytes(), 1, kChunkBlocks)) {
+    : pool_(pool), chunk_(std::clamp<int64_t>(kChunkBytes / pool.layout.block_bytes(), 1, kChunkBlocks)) {
   for (int64_t block = pool.blocks; block-- > 0;) free_.push_back(static_cast<int32_t>(block));
 }
 
@@ -39,7 +37,7 @@ bool BlockAllocator::grow(int64_t missing) {
   // A device that has no room for a whole chunk may still have it for what is needed now.
   for (const int64_t wanted : {std::max(missing, chunk_), missing}) {
     try {
-      pool_.grow(std::min(before + wanted, limit_));
+      pool_.grow(std::min(before + wanted, pool_.max_blocks));
       break;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kOutOfMemory) throw;
@@ -49,7 +47,7 @@ bool BlockAllocator::grow(int64_t missing) {
   for (int64_t block = pool_.blocks; block-- > before;) added.push_back(static_cast<int32_t>(block));
   free_.insert(free_.begin(), added.begin(), added.end());
   if (pool_.blocks - before >= missing) return true;
-  limit_ = pool_.blocks;
+  refused_ = true;
   return false;
 }
 

@@ -22,16 +22,20 @@ class BlockAllocator {
   int64_t used() const { return pool_.blocks - static_cast<int64_t>(free_.size()); }
   /** Blocks that exist: memory that the pool has mapped. */
   int64_t mapped() const { return pool_.blocks; }
-  /** Blocks the pool may still come to; shrinks when the device refuses memory. */
-  int64_t limit() const { return limit_; }
-  int64_t available() const { return limit_ - used(); }
+  /** Blocks the pool was made for. */
+  int64_t capacity() const { return pool_.max_blocks; }
+  /** Blocks that can be had now: as many as the pool was made for, or, once the device has refused memory, as exist. */
+  int64_t available() const { return (refused_ ? pool_.blocks : pool_.max_blocks) - used(); }
+  /** The device refused memory earlier: ask again when more is needed, for others may have freed some. */
+  void forget_refusal() { refused_ = false; }
   const KvLayout& layout() const { return pool_.layout; }
 
  private:
   bool grow(int64_t missing);
 
   KvPool& pool_;
-  int64_t limit_, chunk_;
+  int64_t chunk_;
+  bool refused_ = false;
   std::vector<int32_t> free_;  // the most recently freed last: it is reused first, while caches still hold it
 };
 

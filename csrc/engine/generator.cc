@@ -48,7 +48,7 @@ Generator::Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOption
 
 /** Tokens a sequence may reach: of the context, and of the KV pool. */
 int32_t Generator::max_length() const {
-  return static_cast<int32_t>(std::min<int64_t>(options_.context_length, blocks_.limit() * kKvBlockTokens));
+  return static_cast<int32_t>(std::min<int64_t>(options_.context_length, blocks_.capacity() * kKvBlockTokens));
 }
 
 // ---- requests
@@ -66,10 +66,10 @@ void Generator::check_fits(const Request& request) const {
            "The prompt has " + std::to_string(prompt) + " tokens and the context holds " +
                std::to_string(options_.context_length) + ", the new tokens included. Shorten the prompt, or load the " +
                "model with a larger contextLength.");
-  R1_CHECK(needed <= blocks_.limit() * kKvBlockTokens, ErrorCode::kOutOfMemory,
+  R1_CHECK(needed <= blocks_.capacity() * kKvBlockTokens, ErrorCode::kOutOfMemory,
            "The prompt's " + std::to_string(prompt) + " tokens need " +
                format_bytes(blocks_for(needed) * blocks_.layout().block_bytes()) + " of KV cache, and it can grow to " +
-               format_bytes(blocks_.limit() * blocks_.layout().block_bytes()) +
+               format_bytes(blocks_.capacity() * blocks_.layout().block_bytes()) +
                ". Shorten the prompt, or load the model with more kvMemory.");
 }
 
@@ -153,7 +153,7 @@ bool Generator::fail_starved() {
         s->request.id,
         {ErrorCode::kOutOfMemory, "The KV cache of this request needs " + format_bytes(needed) + " for " +
                                       std::to_string(s->length()) + " tokens, and the device has memory for " +
-                                      format_bytes(blocks_.limit() * blocks_.layout().block_bytes()) +
+                                      format_bytes(blocks_.mapped() * blocks_.layout().block_bytes()) +
                                       " only. Free device memory, or load the model with a smaller kvMemory or "
                                       "contextLength so that this is known beforehand."}});
   }
@@ -279,7 +279,7 @@ EngineStats Generator::stats() const {
           .waiting = scheduler_.waiting(),
           .kv_blocks = blocks_.mapped(),
           .kv_blocks_used = blocks_.used(),
-          .kv_blocks_max = blocks_.limit(),
+          .kv_blocks_max = blocks_.capacity(),
           .steps = steps_,
           .prompt_tokens = prompt_tokens_,
           .generated_tokens = generated_tokens_};

@@ -88,13 +88,15 @@ void Scheduler::admit() {
       continue;
     }
     const int64_t needed = blocks_for(tokens_at_start(s));
-    if (needed > blocks_.limit()) {
+    const bool alone = running_.empty();
+    if (alone) blocks_.forget_refusal();
+    // One block is left for each running sequence, or the newcomer would soon be preempted.
+    const bool fits = running() < limits_.max_sequences && needed + running() <= blocks_.available();
+    if (!fits || !blocks_.extend(s.blocks, needed)) {
+      if (!alone) return;
       starved_.push_back(take(waiting_, i));
       continue;
     }
-    // One block is left for each running sequence, or the newcomer would soon be preempted.
-    if (running() >= limits_.max_sequences || needed + running() > blocks_.available()) return;
-    if (!blocks_.extend(s.blocks, needed)) continue;  // the device refused: the limit has shrunk, look again
     if (!s.admitted) s.admitted = Clock::now();
     insert(running_, take(waiting_, i));
   }
@@ -114,6 +116,8 @@ bool Scheduler::secure_blocks(size_t index) {
   while (!blocks_.extend(s.blocks, needed)) {
     const size_t victim = running_.size() - 1;
     if (running_.size() == 1) {  // nobody left to take from
+      blocks_.forget_refusal();
+      if (blocks_.extend(s.blocks, needed)) break;
       blocks_.release(s.blocks);
       starved_.push_back(take(running_, index));
       return false;
