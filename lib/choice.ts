@@ -225,7 +225,7 @@ export class Choice implements RequestSink {
   }
 
   cancel(): void {
+    if (!this.ended && !this.#cancelled) this.#client.cancel(this.#id);
     this.#cancelled = true;
-    if (!this.ended) this.#client.cancel(this.#id);
   }
 }
