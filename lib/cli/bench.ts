@@ -41,7 +41,7 @@ export interface BenchReport {
   kind: BenchKind;
   model: string;
   precision: Precision;
-  /** Of the working tree the figures are from; "" outside a git checkout. "+" marks uncommitted changes. */
+  /** Of the working tree the figures are from, or R1_COMMIT; "" where neither is known. "+" marks uncommitted changes. */
   commit: string;
   date: string;
   host: string;
@@ -123,6 +123,7 @@ function larger(a: NativeCeilings, b: NativeCeilings): NativeCeilings {
 }
 
 function commit(): string {
+  if (process.env.R1_COMMIT) return process.env.R1_COMMIT;
   const git = (...args: string[]) =>
     execFileSync("git", args, { cwd: join(__dirname, "../.."), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   try {

@@ -1,0 +1,68 @@
+// Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records everything in
+// bench/results/SUITE-DEVICE.json. Builds first, so that no figure is of a stale binary.
+//   node scripts/bench.mjs [cpu|cuda] [--kind decode] [--model 7b] [--no-record]
+//   R1_COMMIT   what to record as the commit where there is no git checkout
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { build } from "./build.mjs";
+import { buildDist } from "./build-dist.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const suites = JSON.parse(readFileSync(join(root, "bench/suites.json"), "utf8"));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    kind: { type: "string" },
+    model: { type: "string" },
+    record: { type: "boolean", default: true },
+  },
+  allowNegative: true,
+});
+
+const suite = positionals[0] ?? "cpu";
+if (!Object.hasOwn(suites, suite)) {
+  console.error(`bench: there is no suite "${suite}"; expected one of ${Object.keys(suites).join(", ")}`);
+  process.exit(2);
+}
+
+/** Whether a floor was reached, as one line; undefined when its row is not there. */
+function judge(floor, rows) {
+  const row = rows.find((candidate) => floor.sequences === undefined || candidate.sequences === floor.sequences);
+  const value = row?.[floor.column];
+  if (typeof value !== "number") return undefined;
+  const reached = value >= (floor.min ?? -Infinity) && value <= (floor.max ?? Infinity);
+  const bound = floor.min === undefined ? `at most ${floor.max}` : `at least ${floor.min}`;
+  const where = floor.sequences === undefined ? "" : ` of ${floor.sequences} sequences`;
+  return {
+    reached,
+    text: `${reached ? "reached" : "MISSED "}  ${floor.column}${where}: ${value.toFixed(3)}, ${bound}`,
+  };
+}
+
+build();
+buildDist();
+const { runBench, formatReport } = createRequire(import.meta.url)(join(root, "dist/cli/bench.js"));
+const reports = [];
+let missed = 0;
+for (const { kind, options, floors = [] } of suites[suite]) {
+  if ((values.kind && values.kind !== kind) || (values.model && values.model !== options.model)) continue;
+  const report = await runBench(kind, options);
+  const verdicts = floors.map((floor) => judge(floor, report.rows)).filter(Boolean);
+  console.log(`\n${formatReport(report)}\n${verdicts.map(({ text }) => text).join("\n")}`);
+  missed += verdicts.filter(({ reached }) => !reached).length;
+  reports.push({ ...report, options, floors: verdicts.map(({ text }) => text) });
+}
+if (values.record && reports.length > 0) {
+  const device = reports[0].device.name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
+  const file = join(root, `bench/results/${suite}-${device}.json`);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(reports, null, 2)}\n`);
+  console.log(`\nrecorded in ${file}`);
+}
+process.exit(missed > 0 ? 1 : 0);
