@@ -4,18 +4,10 @@ import { activationBytes, weightSize } from "../checkpoint/memory";
 import type { EngineClient } from "../engine-client";
 import type { Precision } from "../native";
 import type { BenchContext, BenchMeasurement, BenchResult } from "./bench";
-import { benchCheckpoint, loadEngine, madeUpPrompt, median, timeTokens } from "./bench-engine";
+import { loadEngine, madeUpPrompt, median, stretch, timeTokens, warmUp } from "./bench-engine";
 
-/** Tokens of each sequence that are not counted: graphs are captured and caches filled. */
-const warmUp = 8;
-/** Several tokens may reach JavaScript in one wake-up, so that a step's time is taken over a stretch of them. */
-const stretch = 8;
-
-export async function benchDecode({ target, options }: BenchContext): Promise<BenchResult> {
+export async function benchDecode({ checkpoint, target, options }: BenchContext): Promise<BenchResult> {
   const { sequences = [1], promptTokens = 128, newTokens = 128 } = options;
-  if (newTokens < warmUp + stretch + 1)
-    throw new RangeError(`newTokens must be at least ${warmUp + stretch + 1}, found ${newTokens}.`);
-  const checkpoint = await benchCheckpoint(options.model);
   const client = await loadEngine(checkpoint, target, Math.max(...sequences), promptTokens + newTokens);
   try {
     const rows: BenchMeasurement[] = [];
@@ -61,6 +53,7 @@ async function measure(client: EngineClient, checkpoint: Checkpoint, load: Load)
   const to = Math.min(...times.map((t) => t[newTokens - 1]));
   const first = times[0].findIndex((time) => time >= from);
   const last = times[0].findLastIndex((time) => time <= to);
+  // Several tokens may reach JavaScript in one wake-up, so a step's time is taken over a stretch of them.
   const steps: number[] = [];
   for (let i = first; i + stretch <= last; i++) steps.push((times[0][i + stretch] - times[0][i]) / stretch);
   if (steps.length === 0)
@@ -76,7 +69,12 @@ async function measure(client: EngineClient, checkpoint: Checkpoint, load: Load)
  * gathered per sequence, which is not counted, unless the table is the head as well), and K and V of each sequence's
  * visible tokens. Activations, the KV written and the logits are not counted.
  */
-function stepBytes({ config, weights, tied }: Checkpoint, precision: Precision, sequences: number, length: number) {
+export function stepBytes(
+  { config, weights, tied }: Checkpoint,
+  precision: Precision,
+  sequences: number,
+  length: number,
+) {
   let bytes = 0;
   for (const weight of weights) if (tied || weight.name !== "embed") bytes += weightSize(weight, precision);
   const kvOfToken = 2 * config.kvHeads * config.headDim * activationBytes[precision]; // of one layer

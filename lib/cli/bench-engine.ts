@@ -1,5 +1,7 @@
 /** What every bench starts from: the model, the device and its ceilings, an engine, and requests with made-up prompts. */
+import { checkInteger } from "../arguments";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint";
+import { activationBytes } from "../checkpoint/memory";
 import { randomCheckpoint, shapes } from "../checkpoint/random";
 import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
@@ -15,20 +17,39 @@ export interface BenchTarget {
   family: string;
 }
 
-/** @throws RangeError for a device that is none; R1Error E_DEVICE_UNAVAILABLE */
+const devicePattern = /^(?:auto|cpu|cuda(?::\d{1,3})?)$/;
+/** Tokens of a sequence that are generated before steps are timed, and steps that are timed together: bench-decode.ts. */
+export const warmUp = 8;
+export const stretch = 8;
+
+/** @throws RangeError, TypeError */
+export function checkBenchOptions(options: BenchOptions): void {
+  const { device = "auto", precision = "f32", sequences = [1], promptTokens, newTokens, repeats, threads } = options;
+  if (!devicePattern.test(device))
+    throw new RangeError(`device must be "auto", "cpu", "cuda" or "cuda:N", found "${device}".`);
+  if (!(precision in activationBytes))
+    throw new RangeError(`precision must be f32, bf16 or fp16, found "${precision}".`);
+  if (sequences.length === 0) throw new RangeError("sequences must have at least one number.");
+  for (const count of sequences) checkInteger("sequences", count, 1, 1024);
+  if (promptTokens !== undefined) checkInteger("promptTokens", promptTokens, 1, 2 ** 24);
+  if (newTokens !== undefined) checkInteger("newTokens", newTokens, warmUp + stretch + 1, 2 ** 24);
+  if (repeats !== undefined) checkInteger("repeats", repeats, 1, 1000);
+  if (threads !== undefined) checkInteger("threads", threads, 0, 1024);
+}
+
+/** @throws R1Error E_DEVICE_UNAVAILABLE */
 export async function resolveTarget(options: BenchOptions): Promise<{ target: BenchTarget; ceilings: NativeCeilings }> {
   const { device = "auto", threads = 0, family = "" } = options;
-  const match = /^(auto|cpu|cuda)(?::(\d{1,3}))?$/.exec(device);
-  if (!match) throw new RangeError(`device must be "auto", "cpu", "cuda" or "cuda:N", found "${device}".`);
+  const [name, index = "0"] = device.split(":");
   const target = (kind: "cpu" | "cuda"): BenchTarget => ({
     device: kind,
-    deviceIndex: Number(match[2] ?? 0),
+    deviceIndex: Number(index),
     precision: options.precision ?? (kind === "cuda" ? "bf16" : "f32"),
     threads,
     family,
   });
-  if (match[1] !== "auto") {
-    const chosen = target(match[1] as "cpu" | "cuda");
+  if (name !== "auto") {
+    const chosen = target(name as "cpu" | "cuda");
     return { target: chosen, ceilings: await measureCeilings(chosen) };
   }
   try {

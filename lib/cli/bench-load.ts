@@ -6,9 +6,8 @@ import { benchCheckpoint, loadEngine, median } from "./bench-engine";
 
 const contextLength = 2048;
 
-export async function benchLoad({ target, options }: BenchContext): Promise<BenchResult> {
+export async function benchLoad({ checkpoint: { files }, target, options }: BenchContext): Promise<BenchResult> {
   const { repeats = 3 } = options;
-  const { files } = await benchCheckpoint(options.model);
   // Reading everything once before brings the files into the page cache, so that both sides of the share are warm.
   await readFiles(files);
   const fileRate = files.length > 0 ? await readFiles(files) : undefined;

@@ -1,11 +1,10 @@
 /** Reading a prompt: the time from submitting it to its first generated token. */
 import { layerMacs } from "../checkpoint/memory";
 import type { BenchContext, BenchResult } from "./bench";
-import { benchCheckpoint, loadEngine, madeUpPrompt, median, timeTokens } from "./bench-engine";
+import { loadEngine, madeUpPrompt, median, timeTokens } from "./bench-engine";
 
-export async function benchPrefill({ target, ceilings, options }: BenchContext): Promise<BenchResult> {
+export async function benchPrefill({ checkpoint, target, ceilings, options }: BenchContext): Promise<BenchResult> {
   const { promptTokens = 1024, repeats = 3 } = options;
-  const checkpoint = await benchCheckpoint(options.model);
   const client = await loadEngine(checkpoint, target, 1, promptTokens + 1);
   try {
     const times: number[] = [];

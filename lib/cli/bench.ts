@@ -5,9 +5,10 @@
 import { execFileSync } from "node:child_process";
 import { arch, cpus, platform, release } from "node:os";
 import { join } from "node:path";
+import type { Checkpoint } from "../checkpoint/checkpoint";
 import type { NativeCeilings, NativeEngineInfo, Precision } from "../native";
 import { benchDecode } from "./bench-decode";
-import { type BenchTarget, measureCeilings, resolveTarget } from "./bench-engine";
+import { type BenchTarget, benchCheckpoint, checkBenchOptions, measureCeilings, resolveTarget } from "./bench-engine";
 import { benchLoad } from "./bench-load";
 import { benchPrefill } from "./bench-prefill";
 
@@ -63,6 +64,7 @@ export interface BenchResult {
 }
 
 export interface BenchContext {
+  checkpoint: Checkpoint;
   target: BenchTarget;
   /** As measured before the bench. */
   ceilings: NativeCeilings;
@@ -87,14 +89,16 @@ const benches: Readonly<Record<BenchKind, (context: BenchContext) => Promise<Ben
 export const benchKinds = Object.keys(benches) as BenchKind[];
 
 /**
- * @throws R1Error E_NOT_FOUND for a model that is neither a folder nor a shape, and whatever loading throws
+ * @throws RangeError, TypeError for bad options; R1Error E_NOT_FOUND for a model that is neither a folder nor a shape, and whatever loading throws
  * @example
  * const report = await runBench("decode", { model: "0.5b", device: "cpu", sequences: [1, 8] });
  * console.log(formatReport(report));
  */
 export async function runBench(kind: BenchKind, options: BenchOptions): Promise<BenchReport> {
+  checkBenchOptions(options);
+  const checkpoint = await benchCheckpoint(options.model);
   const { target, ceilings: before } = await resolveTarget(options);
-  const { info, rows } = await benches[kind]({ target, ceilings: before, options });
+  const { info, rows } = await benches[kind]({ checkpoint, target, ceilings: before, options });
   const ceilings = larger(before, await measureCeilings(target));
   const { kind: deviceKind, name, detail } = info.device;
   return {
