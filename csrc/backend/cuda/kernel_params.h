@@ -113,12 +113,13 @@ struct SampleArgs {
 
 /** What the blocks of a row tell each other. */
 struct SampleRowState {
-  uint32_t arrived[3];     // blocks done, by kernel; zero between launches
-  int32_t done;            // the result is written
-  float z_max;             // of the adjusted logits over the temperature
-  int32_t best;            // lowest id that has it
-  float raw_max, log_sum;  // of the unmodified logits: log softmax(v) = v - raw_max - log_sum
-  uint64_t min_p_sum;      // of weights >= min_p; zero between launches
+  uint32_t arrived[3];  // blocks done, by kernel; zero between launches
+  int32_t done;         // the result is written
+  float z_max;          // of the adjusted logits over the temperature
+  int32_t best;         // lowest id that has it
+  double log_sum;       // of the unmodified logits: log softmax(v) = v - raw_max - log_sum
+  float raw_max, reserved;
+  uint64_t min_p_sum;  // of weights >= min_p; zero between launches
 };
 
 /** The part of a row's scratch that is zero before the first kernel. Its place does not depend on the vocabulary. */
