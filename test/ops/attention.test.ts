@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { type Variant, variants } from "../support/backends";
+import { type CachedTokens, type HeadShape, KvCache } from "../support/kv-cache";
+import { Random } from "../support/random";
+import { roundAll } from "../support/rounding";
+import { KV_BLOCK, type SequencePart, stepOf } from "../support/steps";
+import { type TestBackend, type TestStep, testAddon } from "../support/test-addon";
+import { attend } from "./reference";
+import { expectClose, expectSameBits, expectSameRuns, expectWritten, stored } from "./tolerance";
+
+interface Case extends HeadShape {
+  name: string;
+  window: number;
+}
+
+const cases: Case[] = [
+  { name: "GQA 12/2 of 128 (1.5B)", heads: 12, kvHeads: 2, headDim: 128, window: 0 },
+  { name: "GQA 28/4 of 128 (7B)", heads: 28, kvHeads: 4, headDim: 128, window: 0 },
+  { name: "GQA 9/3 of 64", heads: 9, kvHeads: 3, headDim: 64, window: 0 },
+  { name: "MHA 3/3 of 64, window 65", heads: 3, kvHeads: 3, headDim: 64, window: 65 },
+  { name: "MQA 4/1 of 128, window 64", heads: 4, kvHeads: 1, headDim: 128, window: 64 },
+  { name: "MHA 2/2 of 128, window 1", heads: 2, kvHeads: 2, headDim: 128, window: 1 },
+  { name: "MQA 16/1 of 64, window 100", heads: 16, kvHeads: 1, headDim: 64, window: 100 },
+];
+
+interface Layout {
+  name: string;
+  numericClass: TestStep["numericClass"];
+  parts: SequencePart[];
+}
+
+const part = (length: number, rows: number): SequencePart => ({ length, rows });
+const layouts: Layout[] = [
+  { name: "one row of one token", numericClass: "prefill", parts: [part(1, 1)] },
+  { name: "a prompt of 65", numericClass: "prefill", parts: [part(65, 65)] },
+  {
+    name: "chunks of 63, 64, 1 and 130 rows",
+    numericClass: "prefill",
+    parts: [part(63, 63), part(200, 64), part(129, 1), part(190, 130)],
+  },
+  { name: "decode of one token", numericClass: "decode", parts: [part(1, 1)] },
+  { name: "decode at block edges", numericClass: "decode", parts: [63, 64, 65, 127, 128, 129].map((n) => part(n, 1)) },
+  {
+    name: "decode with several rows of a sequence",
+    numericClass: "decode",
+    parts: [part(130, 3), part(66, 5), part(9, 1)],
+  },
+  { name: "decode of a long sequence", numericClass: "decode", parts: [part(1500, 1), part(700, 2)] },
+];
+const longer: Layout[] = [
+  { name: "a prompt of 300 beside a late chunk", numericClass: "prefill", parts: [part(300, 300), part(1100, 40)] },
+  { name: "decode of 4097 and 8000", numericClass: "decode", parts: [part(4097, 1), part(8000, 1)] },
+];
+
+/** Random K and V of a sequence. Some keys are large, so that a softmax without its maximum would overflow. */
+function tokensOf(length: number, width: number, seed: number): CachedTokens {
+  const random = new Random(seed);
+  return {
+    keys: Array.from({ length }, (_, i) => random.normals(width, i % 37 === 5 ? 12 : 1)),
+    values: Array.from({ length }, () => random.normals(width)),
+  };
+}
+
+class Scene {
+  readonly step: TestStep;
+  readonly qkv: Float32Array;
+  readonly cache: KvCache;
+  readonly tokens: CachedTokens[];
+  readonly shape: Case;
+  readonly columns: number;
+  readonly #backend: TestBackend;
+
+  constructor(backend: TestBackend, shape: Case, layout: Layout, precision: Variant["precision"]) {
+    this.#backend = backend;
+    this.shape = shape;
+    const blocks = layout.parts.reduce((n, p) => n + Math.ceil(p.length / KV_BLOCK), 0);
+    this.step = stepOf(layout.numericClass, layout.parts, new Random(blocks).permutation(blocks));
+    this.columns = (shape.heads + 2 * shape.kvHeads) * shape.headDim;
+    this.qkv = roundAll(new Random(this.step.rows).normals(this.step.rows * this.columns), precision);
+    this.cache = new KvCache(backend, shape, blocks, 2);
+    this.tokens = this.step.sequences.map(({ length, blocks }, i) => {
+      const made = tokensOf(length, shape.kvHeads * shape.headDim, i + 1);
+      const [keys, values] = [made.keys, made.values].map((rows) => rows.map((row) => roundAll(row, precision)));
+      this.cache.fill(1, blocks, { keys, values }, precision);
+      return { keys, values };
+    });
+  }
+
+  run(step: TestStep = this.step, qkv: Float32Array = this.qkv) {
+    const { heads, kvHeads, headDim, window } = this.shape;
+    const scale = Math.fround(headDim ** -0.5);
+    return this.#backend.runOp("attention", step, {
+      qkv,
+      heads,
+      kvHeads,
+      headDim,
+      scale,
+      kv: this.cache.pool,
+      layer: 1,
+      window,
+    }).out;
+  }
+
+  /** Output of one head of one row. */
+  expected(sequence: number, row: number, head: number): Float64Array {
+    const { heads, kvHeads, headDim, window } = this.shape;
+    const { length, rows, firstRow } = this.step.sequences[sequence];
+    const from = (Math.floor(head / (heads / kvHeads)) % kvHeads) * headDim;
+    const { keys, values } = this.tokens[sequence];
+    const query = this.qkv.subarray(row * this.columns + head * headDim, row * this.columns + (head + 1) * headDim);
+    return attend(
+      query,
+      length - rows + row - firstRow,
+      (slot) => keys[slot].subarray(from, from + headDim),
+      (slot) => values[slot].subarray(from, from + headDim),
+      Math.fround(headDim ** -0.5),
+      window,
+    );
+  }
+}
+
+/** Rows to compare: all of few, else the edges of tiles and every seventh. */
+function comparedRows(rows: number): number[] {
+  const edges = new Set([0, 1, 15, 16, 17, 31, 32, 63, 64, 65, 127, 128, 129, rows - 1]);
+  return Array.from({ length: rows }, (_, i) => i).filter((i) => rows <= 20 || edges.has(i) || i % 7 === 0);
+}
+
+describe.each(variants())("attention on $label", ({ options, precision, ...variant }) => {
+  let backend: TestBackend;
+  beforeAll(() => {
+    backend = new (testAddon().TestBackend)({ ...options, maxRows: 1024, maxBlocksPerSequence: 256 });
+  });
+  afterAll(() => backend.dispose());
+  const thorough = variant.chosen || variant.device === "cuda";
+
+  describe.each(cases)("$name", (shape) => {
+    it.each(thorough && shape.heads < 20 ? [...layouts, ...longer] : layouts)("$name", (layout) => {
+      const scene = new Scene(backend, shape, layout, precision);
+      const { values } = scene.run();
+      expectWritten(values, layout.name);
+      const [actual, expected] = [[] as number[], [] as number[]];
+      const width = shape.heads * shape.headDim;
+      scene.step.sequences.forEach(({ firstRow, rows }, s) => {
+        for (const r of comparedRows(rows)) {
+          // All heads of short rows; of long ones two, which differ from row to row.
+          const step = rows > 20 || scene.step.sequences[s].length > 500 ? Math.ceil(shape.heads / 2) : 1;
+          for (let h = r % step; h < shape.heads; h += step) {
+            expected.push(...scene.expected(s, firstRow + r, h));
+            const at = (firstRow + r) * width + h * shape.headDim;
+            actual.push(...values.subarray(at, at + shape.headDim));
+          }
+        }
+      });
+      expectClose(actual, expected, stored[precision], layout.name);
+      scene.cache.free();
+    });
+
+    it.each(["prefill", "decode"] as const)(
+      "%s: a row is bit-equal alone, in chunks and in any company",
+      (numericClass) => {
+        const rows = numericClass === "prefill" ? 330 : 40;
+        const length = 400;
+        const layout = {
+          name: "",
+          numericClass,
+          parts: [part(length, rows), part(77, numericClass === "prefill" ? 30 : 7), part(3, 1)],
+        };
+        const scene = new Scene(backend, shape, layout, precision);
+        const whole = scene.run();
+        const rowBytes = whole.bits.length / scene.step.rows;
+        const chunk = (sequence: number, from: number, count: number) => {
+          const { blocks, length, rows, firstRow } = scene.step.sequences[sequence];
+          const end = length - rows + from + count;
+          const step = stepOf(numericClass, [
+            { length: end, rows: count, blocks: blocks.slice(0, Math.ceil(end / KV_BLOCK)) },
+          ]);
+          const first = (firstRow + from) * scene.columns;
+          const { bits } = scene.run(step, scene.qkv.subarray(first, first + count * scene.columns));
+          const same = whole.bits.subarray((firstRow + from) * rowBytes, (firstRow + from + count) * rowBytes);
+          expectSameBits(bits, same, `sequence ${sequence}, rows ${from} + ${count}`);
+        };
+        for (const from of [0, 1, 57, rows - 1]) if (from < rows) chunk(0, from, 1);
+        chunk(0, 0, rows);
+        chunk(0, 3, 20);
+        chunk(0, Math.floor(rows / 2), rows - Math.floor(rows / 2));
+        chunk(1, 2, 1);
+        chunk(1, 0, 7);
+        chunk(2, 0, 1);
+        scene.cache.free();
+      },
+    );
+  });
+
+  it("is the same with any number of threads", (context) => {
+    if (variant.device === "cuda") return context.skip("threads are the CPU's");
+    const layout = { name: "", numericClass: "decode" as const, parts: [part(1030, 2), part(65, 1), part(300, 1)] };
+    const runs = [1, 2, 3, 5].map((threads) => {
+      const other = new (testAddon().TestBackend)({ ...options, threads });
+      const bits = [cases[0], cases[6]].map((shape) => new Scene(other, shape, layout, precision).run().bits);
+      other.dispose();
+      return bits;
+    });
+    expectSameRuns(runs, "threads");
+  });
+});

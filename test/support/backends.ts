@@ -1,0 +1,68 @@
+/** The backends that can be tested on this machine: each device, precision and forced kernel family there is. */
+import { kernelFile, type Precision } from "../../lib/native";
+import { type TestBackendOptions, testAddon } from "./test-addon";
+
+export interface Variant {
+  /** "cpu avx2 bf16". */
+  label: string;
+  device: "cpu" | "cuda";
+  family: string;
+  precision: Precision;
+  /** Whether the library would choose this family on this machine; only those see the large shapes. */
+  chosen: boolean;
+  options: TestBackendOptions;
+}
+
+/** From the most specific to the plainest, so that the first that runs is the one a load would choose. */
+const families = {
+  cpu: ["avx512bf16", "avx512", "avx2", "neon", "generic"],
+  cuda: ["sm90", "sm80", "sm75", "simt"],
+} as const;
+
+const precisions = { cpu: ["f32", "bf16"], cuda: ["f32", "bf16", "fp16"] } as const;
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Undefined when this machine cannot run it; any other failure is thrown. */
+function probe(options: TestBackendOptions): TestBackendOptions | undefined {
+  try {
+    new (testAddon().TestBackend)({ ...options, maxRows: 64, maxBlocksPerSequence: 4 }).dispose();
+    return options;
+  } catch (error) {
+    if (codeOf(error) === "E_UNSUPPORTED" || codeOf(error) === "E_DEVICE_UNAVAILABLE") return undefined;
+    throw error;
+  }
+}
+
+function variantsOf(device: "cpu" | "cuda"): Variant[] {
+  const found: Variant[] = [];
+  for (const precision of precisions[device]) {
+    for (const family of families[device]) {
+      const options = probe({ device, kernelFile: device === "cuda" ? kernelFile() : "", precision, family });
+      if (!options) continue;
+      const chosen = !found.some((v) => v.precision === precision);
+      found.push({ label: `${device} ${family} ${precision}`, device, family, precision, chosen, options });
+    }
+  }
+  return found;
+}
+
+let known: Variant[] | undefined;
+
+/**
+ * All of them. `R1_REQUIRE_CUDA=1` makes a machine without a usable GPU an error, so that a GPU run cannot pass by
+ * testing the CPU alone.
+ */
+export function variants(): Variant[] {
+  if (known) return known;
+  const cuda = variantsOf("cuda");
+  if (cuda.length === 0 && process.env.R1_REQUIRE_CUDA === "1") {
+    throw new Error(`R1_REQUIRE_CUDA=1, but: ${testAddon().describeCuda()}`);
+  }
+  const cpu = variantsOf("cpu");
+  if (cpu.length === 0) throw new Error("no CPU backend could be created");
+  known = [...cpu, ...cuda];
+  return known;
+}
