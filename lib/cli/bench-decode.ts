@@ -51,17 +51,27 @@ async function measure(client: EngineClient, checkpoint: Checkpoint, load: Load)
   // From when the last sequence has warmed up until the first one ends.
   const from = Math.max(...times.map((t) => t[warmUp]));
   const to = Math.min(...times.map((t) => t[newTokens - 1]));
-  const first = times[0].findIndex((time) => time >= from);
-  const last = times[0].findLastIndex((time) => time <= to);
-  // Several tokens may reach JavaScript in one wake-up, so a step's time is taken over a stretch of them.
-  const steps: number[] = [];
-  for (let i = first; i + stretch <= last; i++) steps.push((times[0][i + stretch] - times[0][i]) / stretch);
+  const steps = stepTimes(times[0], from, to);
   if (steps.length === 0)
     throw new RangeError(
-      `${count} sequences are never decoded together for ${stretch} steps: raise newTokens (${newTokens}) or ` +
-        `lower promptTokens (${promptTokens}).`,
+      `${count} sequences were not decoded together long enough to be timed: raise newTokens (${newTokens}), or lower ` +
+        `promptTokens (${promptTokens}).`,
     );
-  return { stepMs: median(steps), length: promptTokens + (first + last) / 2 };
+  const middle = times[0].filter((time) => time <= (from + to) / 2).length;
+  return { stepMs: median(steps), length: promptTokens + middle };
+}
+
+/**
+ * Milliseconds per step between `from` and `to`. Several tokens may reach JavaScript in one wake-up, so that only the last
+ * of each says when it came, and a time is taken over at least `stretch` tokens.
+ */
+function stepTimes(times: number[], from: number, to: number): number[] {
+  const wakeUps = times.map((time, token) => ({ time, token })).filter(({ time, token }) => time !== times[token + 1]);
+  const counted = wakeUps.filter(({ time }) => time >= from && time <= to);
+  return counted.flatMap((start) => {
+    const end = counted.find(({ token }) => token >= start.token + stretch);
+    return end ? [(end.time - start.time) / (end.token - start.token)] : [];
+  });
 }
 
 /**
