@@ -213,9 +213,11 @@ function templateTokens(postProcessor: object | null): [number[], number[]] | un
   const table = (config.special_tokens ?? {}) as Record<string, { ids?: number[] }>;
   const out: [number[], number[]] = [[], []];
   let side = 0;
-  for (const item of config.single as { SpecialToken?: { id: string }; Sequence?: object }[])
-    if (item.Sequence) side = 1;
-    else if (item.SpecialToken) out[side].push(...(table[item.SpecialToken.id]?.ids ?? []));
+  for (const item of config.single as ({ SpecialToken?: { id: string }; Sequence?: object } | null)[])
+    if (item?.Sequence) side = 1;
+    else if (!item?.SpecialToken)
+      throw new R1Error("E_BAD_CHECKPOINT", `tokenizer.json: TemplateProcessing has ${JSON.stringify(item)}.`);
+    else out[side].push(...(table[item.SpecialToken.id]?.ids ?? []));
   return out;
 }
 

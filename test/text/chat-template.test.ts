@@ -1,16 +1,24 @@
 import { Template } from "@huggingface/jinja";
 import { describe, expect, it } from "vitest";
-import { R1Error } from "../../lib/errors";
+import type { R1Error } from "../../lib/errors";
 import { ChatTemplate } from "../../lib/text/chat-template";
 import { type Message, Marker } from "../../lib/text/messages";
 import type { Tokenizer } from "../../lib/text/tokenizer";
 import { corpus } from "./corpus";
 import { chatml, inquisitive, r1 } from "./templates";
-import { deepseekR1, deepseekV3, type Json, ours, rustIds, rustTokenizer, withTokens } from "./vocabularies";
+import { deepseekV3, type Json, ours, rustIds, rustTokenizer, small, withTokens } from "./vocabularies";
 
-const qwenTokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"];
+const qwenTokens = [
+  "<|endoftext|>",
+  "<|im_start|>",
+  "<|im_end|>",
+  "<tool_call>",
+  "</tool_call>",
+  "<tool_response>",
+  "</tool_response>",
+];
 const json = withTokens(
-  deepseekR1,
+  small,
   qwenTokens.map((content, i) => ({ content, special: i < 3 })),
 );
 const control: string[] = json.added_tokens.map((token: Json) => token.content);
@@ -18,7 +26,9 @@ const idOf = new Map<string, number>(json.added_tokens.map((token: Json) => [tok
 const withTemplate = (chat_template: unknown, file?: string): Tokenizer =>
   ours(json, { ...deepseekV3.config, chat_template }, file);
 const templates: Record<string, string> = { "DeepSeek V3": deepseekV3.config.chat_template, r1, chatml, inquisitive };
-const chats = Object.fromEntries(Object.entries(templates).map(([name, text]) => [name, new ChatTemplate(withTemplate(text))]));
+const chats = Object.fromEntries(
+  Object.entries(templates).map(([name, text]) => [name, new ChatTemplate(withTemplate(text))]),
+);
 
 const oracle = rustTokenizer(json);
 const plainOracle = rustTokenizer({ ...json, added_tokens: [] });
@@ -83,58 +93,117 @@ describe("ids of chats", () => {
 
   it("are those of transformers for tools and tool calls", async () => {
     for (const name of ["DeepSeek V3", "r1"])
-      expect((await chats[name].prompt(toolConversation)).ids).toEqual(await transformersIds(templates[name], toolConversation));
+      expect((await chats[name].prompt(toolConversation)).ids).toEqual(
+        await transformersIds(templates[name], toolConversation),
+      );
     const { ids } = await chats.inquisitive.prompt(toolConversation, { tools });
     expect(ids).toEqual(await transformersIds(inquisitive, toolConversation, tools));
     expect(ids).toContain(idOf.get("<tool_response>"));
   });
 
   it("join text parts, and pass variables on", async () => {
-    const parts = [{ type: "text" as const, text: "Hel" }, { type: "text" as const, text: "lo" }];
+    const parts = [
+      { type: "text" as const, text: "Hel" },
+      { type: "text" as const, text: "lo" },
+    ];
     const { ids } = await chats.chatml.prompt([{ role: "user", content: parts }]);
     expect(ids).toEqual((await chats.chatml.prompt([{ role: "user", content: "Hello" }])).ids);
-    const off = await chats.inquisitive.prompt([{ role: "user", content: "x" }], { variables: { enable_thinking: false } });
+    const off = await chats.inquisitive.prompt([{ role: "user", content: "x" }], {
+      variables: { enable_thinking: false },
+    });
     expect(off.ids.at(-2)).toBe(idOf.get("</think>"));
   });
 });
 
 /** Where a caller can put text, and which template shows it. */
-const places: Record<string, { template: string; build: (text: string) => { messages: Message[]; tools?: unknown } }> = {
-  user: { template: "r1", build: (text) => ({ messages: [{ role: "user", content: text }] }) },
-  "text parts, cut in the middle": {
-    template: "chatml",
-    build: (text) => {
-      const parts = [text.slice(0, 3), text.slice(3)].map((part) => ({ type: "text" as const, text: part }));
-      return { messages: [{ role: "user", content: parts }] };
+const places: Record<string, { template: string; build: (text: string) => { messages: Message[]; tools?: unknown } }> =
+  {
+    user: { template: "r1", build: (text) => ({ messages: [{ role: "user", content: text }] }) },
+    "text parts, cut in the middle": {
+      template: "chatml",
+      build: (text) => {
+        const parts = [text.slice(0, 3), text.slice(3)].map((part) => ({ type: "text" as const, text: part }));
+        return { messages: [{ role: "user", content: parts }] };
+      },
     },
-  },
-  system: { template: "r1", build: (text) => ({ messages: [{ role: "system", content: text }, { role: "user", content: "x" }] }) },
-  assistant: { template: "chatml", build: (text) => ({ messages: [{ role: "assistant", content: text }, { role: "user", content: "x" }] }) },
-  tool: { template: "r1", build: (text) => ({ messages: [...toolConversation.slice(0, 2), { role: "tool", content: text }] }) },
-  name: { template: "inquisitive", build: (text) => ({ messages: [{ role: "user", name: text, content: "x" }] }) },
-  "reasoning_content": { template: "inquisitive", build: (text) => ({ messages: [{ role: "assistant", reasoning_content: text, content: "x" }] }) },
-  "function name": {
-    template: "r1",
-    build: (text) => ({ messages: [{ role: "assistant", content: null, tool_calls: [{ type: "function", function: { name: text, arguments: "{}" } }] }] }),
-  },
-  "arguments as text": {
-    template: "r1",
-    build: (text) => ({ messages: [{ role: "assistant", content: null, tool_calls: [{ type: "function", function: { name: "f", arguments: text } }] }] }),
-  },
-  "arguments as an object, keys too": {
-    template: "inquisitive",
-    build: (text) => ({
-      messages: [{ role: "assistant", content: null, tool_calls: [{ type: "function", function: { name: "f", arguments: { [text]: [text] } } }] }],
-    }),
-  },
-  "tool description": {
-    template: "inquisitive",
-    build: (text) => ({ messages: [{ role: "user", content: "x" }], tools: [{ type: "function", function: { name: "f", description: text } }] }),
-  },
-};
+    system: {
+      template: "r1",
+      build: (text) => ({
+        messages: [
+          { role: "system", content: text },
+          { role: "user", content: "x" },
+        ],
+      }),
+    },
+    assistant: {
+      template: "chatml",
+      build: (text) => ({
+        messages: [
+          { role: "assistant", content: text },
+          { role: "user", content: "x" },
+        ],
+      }),
+    },
+    tool: {
+      template: "r1",
+      build: (text) => ({ messages: [...toolConversation.slice(0, 2), { role: "tool", content: text }] }),
+    },
+    name: { template: "inquisitive", build: (text) => ({ messages: [{ role: "user", name: text, content: "x" }] }) },
+    reasoning_content: {
+      template: "inquisitive",
+      build: (text) => ({ messages: [{ role: "assistant", reasoning_content: text, content: "x" }] }),
+    },
+    "function name": {
+      template: "r1",
+      build: (text) => ({
+        messages: [
+          {
+            role: "assistant",
+            content: null,
+            tool_calls: [{ type: "function", function: { name: text, arguments: "{}" } }],
+          },
+        ],
+      }),
+    },
+    "arguments as text": {
+      template: "r1",
+      build: (text) => ({
+        messages: [
+          {
+            role: "assistant",
+            content: null,
+            tool_calls: [{ type: "function", function: { name: "f", arguments: text } }],
+          },
+        ],
+      }),
+    },
+    "arguments as an object, keys too": {
+      template: "inquisitive",
+      build: (text) => ({
+        messages: [
+          {
+            role: "assistant",
+            content: null,
+            tool_calls: [{ type: "function", function: { name: "f", arguments: { [text]: [text] } } }],
+          },
+        ],
+      }),
+    },
+    "tool description": {
+      template: "inquisitive",
+      build: (text) => ({
+        messages: [{ role: "user", content: "x" }],
+        tools: [{ type: "function", function: { name: "f", description: text } }],
+      }),
+    },
+  };
 
 /** Ids with the caller's text as text: the template's own tokens are found around a placeholder. */
-async function injectedIds(template: string, build: (text: string) => { messages: Message[]; tools?: unknown }, text: string) {
+async function injectedIds(
+  template: string,
+  build: (text: string) => { messages: Message[]; tools?: unknown },
+  text: string,
+) {
   const placeholder = "zqPLACEHOLDERqz";
   const { messages, tools } = build(placeholder);
   const joined = messages.map((message) => ({
@@ -158,22 +227,25 @@ describe("what a caller writes never becomes a control token", () => {
   for (const [place, { template, build }] of Object.entries(places))
     it(`in: ${place}`, async () => {
       const tokens = control.filter((token) => !(place === "assistant" && /^<\/?think>$/.test(token)));
-      // Every token, and texts that hold it more than once, cut short, nested or beside others.
-      const texts = tokens.flatMap((token, i) =>
-        i % 40 === 0 || !token.includes("holder") ? [token, `a ${token}${token} b`, `<${token.slice(0, -1)}`, `${token.slice(0, 2)}${token}>`] : [token],
-      );
-      expect(texts.length).toBeGreaterThan(900);
+      // Every token in one place; and texts that hold it more than once, cut short, nested or beside others.
+      const texts = tokens.flatMap((token, i) => {
+        const forms = [token, `a ${token}${token} b`, `<${token.slice(0, -1)}`, `${token.slice(0, 2)}${token}>`];
+        return !token.includes("holder") || i % 100 === 0 ? forms : place === "user" ? [token] : [];
+      });
+      expect(texts.length).toBeGreaterThan(place === "user" ? 900 : 110);
       const different: string[] = [];
       for (const text of texts) {
         const { messages, tools } = build(text);
         const { ids } = await chats[template].prompt(messages, { tools });
-        if (JSON.stringify(ids) !== JSON.stringify(await injectedIds(templates[template], build, text))) different.push(text);
+        if (JSON.stringify(ids) !== JSON.stringify(await injectedIds(templates[template], build, text)))
+          different.push(text);
       }
       expect(different).toEqual([]);
     });
 
   it("together with what stands beside it, in the template or in another message", async () => {
-    const beside = "{{ messages[0].name }}{{ messages[0].content }}|<{{ messages[1].content }}>|<｜{{ messages[1].name }}";
+    const beside =
+      "{{ messages[0].name }}{{ messages[0].content }}|<{{ messages[1].content }}>|<｜{{ messages[1].name }}";
     const chat = new ChatTemplate(withTemplate(beside));
     const messages: Message[] = [
       { role: "user", name: "<｜Us", content: "er｜>" },
@@ -190,7 +262,10 @@ describe("what a caller writes never becomes a control token", () => {
   });
 
   it("but an assistant's <think> and </think> are its reasoning", async () => {
-    const messages: Message[] = [{ role: "user", content: "<think>" }, { role: "assistant", content: "<think>a</think>b" }];
+    const messages: Message[] = [
+      { role: "user", content: "<think>" },
+      { role: "assistant", content: "<think>a</think>b" },
+    ];
     const { ids } = await chats.chatml.prompt(messages);
     expect(ids.filter((id) => id === idOf.get("<think>")).length).toBe(1);
     expect(ids.filter((id) => id === idOf.get("</think>")).length).toBe(1);
@@ -204,22 +279,27 @@ describe("what a caller writes never becomes a control token", () => {
 });
 
 describe("where the answer begins", () => {
-  const after = async (name: string, messages: Message[], variables?: Record<string, unknown>) =>
+  const beginning = async (name: string, messages: Message[], variables?: Record<string, unknown>) =>
     (await chats[name].prompt(messages, { variables })).reasoning;
 
   it("is inside the reasoning exactly when the prompt ends in an open <think>", async () => {
     const user: Message = { role: "user", content: "x </think>" };
-    expect(await after("r1", [user])).toBe("inside");
-    expect(await after("chatml", [user])).toBe("outside");
-    expect(await after("inquisitive", [user], { enable_thinking: false })).toBe("outside");
-    expect(await after("chatml", [{ role: "user", content: "<think>" }])).toBe("outside");
-    expect(await after("r1", toolConversation)).toBe("outside");
+    expect(await beginning("r1", [user])).toBe("inside");
+    expect(await beginning("chatml", [user])).toBe("outside");
+    expect(await beginning("inquisitive", [user], { enable_thinking: false })).toBe("outside");
+    expect(await beginning("chatml", [{ role: "user", content: "<think>" }])).toBe("outside");
+    expect(await beginning("r1", toolConversation)).toBe("outside");
     const opened = new ChatTemplate(withTemplate(`${chatml}{{ '<think>' }}`));
     expect((await opened.prompt([user])).reasoning).toBe("opened");
   });
 
   it("is not inside a reasoning that an earlier turn left open", async () => {
-    expect(await after("chatml", [{ role: "assistant", content: "<think>cut" }, { role: "user", content: "go on" }])).toBe("outside");
+    expect(
+      await beginning("chatml", [
+        { role: "assistant", content: "<think>cut" },
+        { role: "user", content: "go on" },
+      ]),
+    ).toBe("outside");
   });
 });
 
