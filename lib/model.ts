@@ -1,6 +1,7 @@
 /** A loaded model: what users hold. */
-import { cudaDevices } from "./device";
+import { checkVocabulary } from "./arguments";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
+import { cudaDevices } from "./device";
 import { EngineClient } from "./engine-client";
 import { AbortError, R1Error } from "./errors";
 import { Generation, type GenerationPlan, PartStream } from "./generation";
@@ -280,6 +281,7 @@ export class DeepSeekR1 implements AsyncDisposable {
   #request(checked: CheckedRequest, seed: number): Omit<NativeRequest, "prompt" | "maxNewTokens"> {
     const { info, checkpoint } = this.#parts;
     const { logprobs = -1, minNewTokens = 0, sampler } = checked;
+    if (checked.stopTokens) checkVocabulary("stopTokens", checked.stopTokens, info.vocabulary);
     const stopTokens = checked.stopTokens ?? (checked.ignoreEos ? [] : checkpoint.generation.stopTokens);
     const context = { vocab: info.vocabulary, seed, logprobs, minNewTokens };
     const plan = lowerPlan(checked, resolveSampling(checked, checkpoint.generation), context);
