@@ -139,7 +139,10 @@ function yarn(context: Context): Scaling {
   return { factor, invFreq, scale: yarnScale(parameters, factor), scaledContext: factor * original };
 }
 
-/** `attention_factor` replaces the computed factor, `attn_factor` multiplies it (REFERENCE §2: R1-0528-Qwen3-8B). */
+/**
+ * `attention_factor` replaces the computed factor. `attn_factor`, which transformers does not read, multiplies it:
+ * R1-0528-Qwen3-8B carries 0.87825 to undo the 1.13863 that its factor of 4 would give.
+ */
 function yarnScale(parameters: Fields, factor: number): number {
   const multiplier = parameters.number("attn_factor", 1);
   if (parameters.has("attention_factor")) return parameters.number("attention_factor");

@@ -65,7 +65,7 @@ async function measure(client: EngineClient, checkpoint: Checkpoint, load: Load)
  * Milliseconds per step between `from` and `to`. Several tokens may reach JavaScript in one wake-up, so that only the last
  * of each says when it came, and a time is taken over at least `stretch` tokens.
  */
-function stepTimes(times: number[], from: number, to: number): number[] {
+export function stepTimes(times: number[], from: number, to: number): number[] {
   const wakeUps = times.map((time, token) => ({ time, token })).filter(({ time, token }) => time !== times[token + 1]);
   const counted = wakeUps.filter(({ time }) => time >= from && time <= to);
   return counted.flatMap((start) => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { layerMacs, weightBytes } from "../../lib/checkpoint/memory";
 import { randomCheckpoint } from "../../lib/checkpoint/random";
 import { type BenchReport, formatReport, runBench } from "../../lib/cli/bench";
-import { stepBytes } from "../../lib/cli/bench-decode";
+import { stepBytes, stepTimes } from "../../lib/cli/bench-decode";
 import { madeUpPrompt, median } from "../../lib/cli/bench-engine";
 import { R1Error } from "../../lib/errors";
 
@@ -10,12 +10,12 @@ describe("what a decode step must read", () => {
   test("R1-Distill-Qwen-7B: all weights but the embedding table, and the KV cache of each sequence", () => {
     const checkpoint = randomCheckpoint("7b");
     const embedding = 152064 * 3584 * 2;
-    const kv = 56 * 1024; // a token, REFERENCE
+    const kv = 56 * 1024; // a token: 2 · 28 layers · 4 heads · 128 · 2 bytes
     const weights = weightBytes(checkpoint.weights, "bf16") - embedding;
     expect(stepBytes(checkpoint, "bf16", 1, 200)).toBe(weights + 200 * kv);
     expect(stepBytes(checkpoint, "bf16", 8, 200)).toBe(weights + 8 * 200 * kv);
     expect(stepBytes(checkpoint, "f32", 1, 200)).toBe(weights + 2 * 200 * kv); // matrices stay bf16, KV is f32
-    // 4706 GB/s over these bytes is 333 tokens a second: REFERENCE §4's floor.
+    // An H200 that reads 4706 GB/s can reach 333 tokens a second.
     expect(Math.abs(4706e9 / stepBytes(checkpoint, "bf16", 1, 192) - 333)).toBeLessThan(1);
   });
 
@@ -36,7 +36,7 @@ describe("what a decode step must read", () => {
   });
 });
 
-test("multiply-adds of a token: 2048 tokens at 7B take 34 ms at 788 TFLOP/s (REFERENCE)", () => {
+test("multiply-adds of a token: 2048 tokens at 7B take 34 ms at 788 TFLOP/s", () => {
   const ms = ((layerMacs(randomCheckpoint("7b").config) * 2 * 2048) / 788e12) * 1000;
   expect(Math.abs(ms - 34)).toBeLessThan(0.5);
 });
@@ -47,6 +47,25 @@ test("made-up prompts are reproducible, within the vocabulary, and differ by the
   expect(prompt.every((id) => id >= 0 && id < 517)).toBe(true);
   expect(new Set(prompt).size).toBeGreaterThan(400);
   expect(madeUpPrompt(1000, 517, 4)).not.toEqual(prompt);
+});
+
+describe("times of steps", () => {
+  test("one wake-up per token: every stretch of 8 steps", () => {
+    const times = Array.from({ length: 30 }, (_, i) => 100 + 2 * i);
+    const steps = stepTimes(times, 100, times[29]);
+    expect(steps).toHaveLength(22);
+    for (const ms of steps) expect(ms).toBe(2);
+  });
+  test("several tokens in a wake-up: only its last token says when it came", () => {
+    const times = Array.from({ length: 60 }, (_, i) => 100 + 2 * (i + 4 - (i % 5))); // stamped with their fifth
+    for (const ms of stepTimes(times, 0, 1000)) expect(ms).toBe(2);
+    expect(stepTimes(times, 0, 1000).length).toBeGreaterThan(5);
+  });
+  test("only what lies between the bounds, and none when all came at once", () => {
+    const times = Array.from({ length: 30 }, (_, i) => (i < 10 ? 50 * i : 500 + 2 * (i - 10)));
+    for (const ms of stepTimes(times, 500, 600)) expect(ms).toBe(2);
+    expect(stepTimes(new Array(30).fill(7), 0, 10)).toEqual([]);
+  });
 });
 
 test("median", () => {

@@ -6,7 +6,7 @@ import { layerMacs } from "../../lib/checkpoint/memory";
 import { randomCheckpoint, shapes } from "../../lib/checkpoint/random";
 import { fixtures } from "./support";
 
-// REFERENCE: parameters in billions and KiB of bf16 KV cache per token.
+// As published: parameters in billions; K and V of 2 · layers · kv_heads · head_dim values of 2 bytes a token, in KiB.
 test.each([
   ["0.5b", 0.49, 12],
   ["1.5b", 1.78, 28],
