@@ -42,6 +42,8 @@ struct SampleRowView {
 
   R1_DEVICE const float* logits() const { return a.logits + int64_t{row} * a.vocab; }
   R1_DEVICE SampleResult& result() const { return a.results[a.first + row]; }
+  /** Scored text always wants them. */
+  R1_DEVICE bool wants_logprobs() const { return sample.target >= 0 || sample.top_logprobs >= 0; }
   template <class T>
   R1_DEVICE T* part(int64_t offset) const {
     return reinterpret_cast<T*>(scratch + offset);
@@ -168,7 +170,7 @@ R1_DEVICE void merge_raw(const SampleRowView& v, const SampleChunk* chunks) {
 R1_DEVICE void write_result(const SampleRowView& v, int token, SampleStatus status) {
   SampleResult& result = v.result();
   result.token = token, result.status = status;
-  if (status == SampleStatus::kOk && v.sample.top_logprobs >= 0 && token < v.a.vocab) {
+  if (status == SampleStatus::kOk && v.wants_logprobs()) {
     const cuda::SampleRowState& state = v.fixed->state;
     result.logprob =
         static_cast<float>(static_cast<double>(v.logits()[token]) - __ldcg(&state.raw_max) - __ldcg(&state.log_sum));
@@ -187,16 +189,18 @@ R1_DEVICE void finish_adjust(const SampleRowView& v) {
       (__any_sync(~0u, any_bad & kRawBad) ? kRawBad : 0) | (__any_sync(~0u, any_bad & kAdjustedBad) ? kAdjustedBad : 0);
   const int id = __ldcg(&own->best);
   const Wide best = warp_max_key(id < 0 ? 0 : logit_key(__ldcg(&own->best_value), id));
-  if (v.sample.top_logprobs >= 0 && !(bad & kRawBad)) merge_raw(v, v.chunks());
+  if (v.wants_logprobs() && !(bad & kRawBad)) merge_raw(v, v.chunks());
   __syncwarp();
   if (threadIdx.x != 0) return;
   cuda::SampleRowState& state = v.fixed->state;
   state.done = 1;
   state.z_max = key_value(best), state.best = key_id(best);
   if (bad & kRawBad) return write_result(v, -1, SampleStatus::kNotFinite);
-  if (v.sample.target >= 0) return write_result(v, v.sample.target, SampleStatus::kOk);
+  if (v.sample.target >= 0 && v.sample.target < v.a.vocab && state.raw_max > -__builtin_huge_valf()) {
+    return write_result(v, v.sample.target, SampleStatus::kOk);
+  }
   if (bad & kAdjustedBad) return write_result(v, -1, SampleStatus::kNotFinite);
-  if (best == 0) return write_result(v, -1, SampleStatus::kEmptySet);
+  if (best == 0 || v.sample.target >= 0) return write_result(v, -1, SampleStatus::kEmptySet);
   if (v.sample.temperature == 0.0f) return write_result(v, key_id(best), SampleStatus::kOk);
   state.done = 0;
 }
@@ -214,7 +218,7 @@ R1_DEVICE void adjust(const SampleRowView& v, float* z) {
     raw_max = fmaxf(raw_max, z[i]);
   }
   raw_max = block_max<kSampleWarps>(raw_max, shared);  // and z is complete
-  if (v.sample.top_logprobs >= 0) raw_statistics(v, z, count, raw_max, chunk);
+  if (v.wants_logprobs()) raw_statistics(v, z, count, raw_max, chunk);
   __syncthreads();
   if (v.sample.target < 0) apply_edits(v, z);
   __syncthreads();
