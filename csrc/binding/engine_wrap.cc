@@ -25,7 +25,17 @@ void on_environment_end(void* engine) { static_cast<EngineWrap*>(engine)->shut_d
 // ---- Waker
 
 Waker::Waker(Napi::Env env, const Napi::Function& callback)
-    : function_(Napi::ThreadSafeFunction::New(env, callback, "r1-native", 0, 1)) {}
+    : function_(Function::New(env, callback, "r1-native", 0, 1)) {}
+
+/** On JavaScript's thread. What the callback throws is an uncaught exception, as anywhere in an event loop. */
+void Waker::call(Napi::Env env, Napi::Function callback, void*, void*) {
+  if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty()) return;  // the environment is ending
+  try {
+    callback.Call({});
+  } catch (const Napi::Error& error) {
+    napi_fatal_exception(env, error.Value());
+  }
+}
 
 void Waker::wake() {
   const std::lock_guard lock(mutex_);

@@ -20,9 +20,12 @@ class Waker {
   void keep_alive(Napi::Env env, bool alive);
 
  private:
+  static void call(Napi::Env env, Napi::Function callback, void* context, void* data);
+  using Function = Napi::TypedThreadSafeFunction<void, void, call>;
+
   std::mutex mutex_;
   bool open_ = true, alive_ = true;
-  Napi::ThreadSafeFunction function_;
+  Function function_;
 };
 
 /**
