@@ -101,7 +101,11 @@ std::optional<Failure> Engine::serve() {
     const GeneratorOptions options{.context_length = spec_.context_length,
                                    .max_sequences = spec_.max_sequences,
                                    .prefill_rows = loaded.prefill_rows};
-    Generator generator(*loaded.backend, *loaded.model, *loaded.kv, options, events_, *stopping_);
+    const auto report = [this](const EngineStats& stats) {
+      publish(stats);
+      events_.flush();
+    };
+    Generator generator(*loaded.backend, *loaded.model, *loaded.kv, options, events_, report, *stopping_);
     if (spec_.device.kind == DeviceKind::kCuda) generator.warm_up();
     ready = true;
     events_.push(ReadyEvent{loaded.info});
@@ -134,7 +138,6 @@ std::optional<Failure> Engine::generate(Generator& generator) {
         apply(generator, std::move(command));
       }
       worked = generator.iterate();
-      publish(generator.stats());
     }
   } catch (...) {
     if (!stopping_->load()) {

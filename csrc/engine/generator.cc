@@ -37,9 +37,10 @@ Failure sampling_failure(SampleStatus status) {
 }  // namespace
 
 Generator::Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOptions options, EventQueue& events,
-                     const std::atomic<bool>& stopping)
+                     std::function<void(const EngineStats&)> report, const std::atomic<bool>& stopping)
     : backend_(backend),
       events_(events),
+      report_(std::move(report)),
       options_(options),
       vocab_(model.config().vocab),
       blocks_(kv),
@@ -167,12 +168,12 @@ bool Generator::iterate() {
   const std::vector<StepPlan> decode = scheduler_.plan_decode();
   for (const StepPlan& plan : decode) {
     run(plan);
-    events_.flush();
+    report_(stats());
   }
   const StepPlan prefill = scheduler_.plan_prefill();
   if (!prefill.parts.empty()) run(prefill);
   const bool starved = fail_starved();
-  events_.flush();
+  report_(stats());
   return starved || !decode.empty() || !prefill.parts.empty();
 }
 

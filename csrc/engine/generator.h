@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "engine/block_allocator.h"
@@ -28,8 +29,9 @@ struct GeneratorOptions {
 
 class Generator {
  public:
+  /** `report` is called after each step whose events should reach JavaScript, with what is true once it reads them. */
   Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOptions options, EventQueue& events,
-            const std::atomic<bool>& stopping);
+            std::function<void(const EngineStats&)> report, const std::atomic<bool>& stopping);
 
   /** Never throws for what is wrong with the request: it gets its "error" event instead. */
   void submit(Request request);
@@ -65,6 +67,7 @@ class Generator {
 
   Backend& backend_;
   EventQueue& events_;
+  std::function<void(const EngineStats&)> report_;
   GeneratorOptions options_;
   int32_t vocab_;
   BlockAllocator blocks_;
