@@ -1,6 +1,6 @@
-// Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records everything in
-// bench/results/SUITE-DEVICE.json. Builds first, so that no figure is of a stale binary.
-//   node scripts/bench.mjs [cpu|cuda] [--kind decode] [--model 7b] [--no-record]
+// Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records a whole suite in
+// OUT/SUITE-DEVICE.json. Builds first, so that no figure is of a stale binary. Exits with 1 when a floor was missed.
+//   node scripts/bench.mjs [cpu|cuda] [--kind decode] [--model 7b] [--out bench/results]
 //   R1_COMMIT   what to record as the commit where there is no git checkout
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,9 +17,8 @@ const { values, positionals } = parseArgs({
   options: {
     kind: { type: "string" },
     model: { type: "string" },
-    record: { type: "boolean", default: true },
+    out: { type: "string", default: join(root, "bench/results") },
   },
-  allowNegative: true,
 });
 
 const suite = positionals[0] ?? "cpu";
@@ -55,12 +54,12 @@ for (const { kind, options, floors = [] } of suites[suite]) {
   missed += verdicts.filter(({ reached }) => !reached).length;
   reports.push({ ...report, options, floors: verdicts.map(({ text }) => text) });
 }
-if (values.record && reports.length > 0) {
+if (!values.kind && !values.model) {
   const device = reports[0].device.name
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-|-$/g, "");
-  const file = join(root, `bench/results/${suite}-${device}.json`);
+  const file = join(values.out, `${suite}-${device}.json`);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(reports, null, 2)}\n`);
   console.log(`\nrecorded in ${file}`);

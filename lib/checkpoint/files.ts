@@ -15,7 +15,11 @@ export async function isFile(path: string): Promise<boolean> {
 /** @throws R1Error E_NOT_FOUND */
 export async function requireFolder(path: string): Promise<void> {
   const info = await stat(path).catch((cause: unknown) => {
-    throw new R1Error("E_NOT_FOUND", `The model folder ${path} was not found (${reason(cause)}).`, { cause });
+    throw new R1Error(
+      "E_NOT_FOUND",
+      `The model folder ${path} was not found (${reason(cause)}). Check the path; a model must be downloaded first.`,
+      { cause },
+    );
   });
   if (!info.isDirectory())
     throw new R1Error(
