@@ -189,10 +189,6 @@ R1_DEVICE void barrier_wait(uint32_t barrier, uint32_t parity) {
                  : "memory");
   } while (!done);
 }
-/** Barrier `id` of the block for the first `threads` threads (a multiple of 32). All architectures. */
-R1_DEVICE void named_barrier(int id, int threads) {
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
 
 // ---- tensor copies (sm_90) -----------------------------------------------------------------------------------------
 
@@ -231,11 +227,6 @@ R1_DEVICE void tensor_load(uint32_t to, const TensorMap* map, int column, int ro
 
 R1_DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }
 R1_DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
-R1_DEVICE uint32_t cluster_rank() {
-  uint32_t rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return rank;
-}
 /** Sends 16 bytes to `address` in block `rank` of the cluster; they count as transaction bytes on its `barrier`. */
 R1_DEVICE void cluster_send(uint32_t address, uint32_t barrier, uint32_t rank, float4 v) {
   asm volatile(
