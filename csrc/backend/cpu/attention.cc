@@ -192,10 +192,8 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
     if (count == 0) continue;
     pack_tile(kernels_, p, blocks, sequence.length, task.kv_head, tile, s);
 
-    for (int half = 0; half < 2; ++half) {
-      multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys + half * (d / 2) * pair_bytes(format),
-                     d / 2, s.scores + int64_t{m0} * kTile + half * kPanel, kTile, false});
-    }
+    multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys, d / 2 * pair_bytes(format), 2, d / 2,
+                   s.scores + int64_t{m0} * kTile, kTile, false});
     for (int m = m0; m < m0 + count; ++m) {
       const int row = m / group;
       const float factor = kernels_.softmax_row(
@@ -203,10 +201,11 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
            s.sum + m, s.weights + m * s.weight_stride, staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
       if (factor != 1.0f) kernels_.scale_row(s.out + m * s.out_stride, factor, d);
     }
-    for (int dim = 0; dim < d; dim += kPanel) {
-      multiply_tile({s.weights + m0 * s.weight_stride, s.weight_stride, count,
-                     s.values + dim / kPanel * (kTile / 2) * pair_bytes(format), kTile / 2,
-                     s.out + m0 * s.out_stride + dim, s.out_stride, true});
+    const int64_t value_panel = kTile / 2 * pair_bytes(format);
+    for (int dim = 0; dim < d; dim += 2 * kPanel) {
+      multiply_tile({s.weights + m0 * s.weight_stride, s.weight_stride, count, s.values + dim / kPanel * value_panel,
+                     value_panel, d - dim > kPanel ? 2 : 1, kTile / 2, s.out + m0 * s.out_stride + dim, s.out_stride,
+                     true});
     }
   }
   for (int m = 0; m < members; ++m) {

@@ -27,12 +27,14 @@ constexpr int kFormats = 4;
 /** Bytes of a panel per pair of columns. */
 constexpr int64_t pair_bytes(Format f) { return f == Format::kF32xF32 ? 256 : 128; }
 
-/** c[rows][32] (+)= a[rows][2·pairs] · panel^T */
+/** c[rows][32·panels] (+)= a[rows][2·pairs] · panels^T */
 struct TileParams {
   const void* a;
   int64_t a_stride;  // bytes
   int rows;
   const void* panel;
+  int64_t panel_bytes;  // from a panel to the next
+  int panels;           // 1 or 2
   int pairs;
   float* c;
   int64_t c_stride;  // floats
@@ -71,8 +73,8 @@ struct SoftmaxRowParams {
   const float* scores;  // [64]
   int begin, end;       // visible keys of the tile
   float scale;
-  float* max;  // running maximum of scaled scores
-  float* sum;  // running sum of exp(score − max)
+  float* max;  // running maximum of scores · scale · log2 e
+  float* sum;  // running sum of 2^(score − max)
   void* out;   // [64] probabilities relative to the running maximum
   Store store;
 };
@@ -108,6 +110,9 @@ struct Kernels {
   /** Values of a bfloat16 tile as a panel: out[key/2][32][2] = in[key][dim], zero past `keys` (<= 64) and `dims` (<=
    * 32). */
   void (*pack_values_bf16)(const uint16_t* in, int64_t in_stride, int keys, int dims, uint16_t* out);
+
+  /** A kF32xBF16 panel as a kF32xF32 one: worth it when many rows follow. */
+  void (*expand_panel)(const void* panel, int pairs, float* out);
 
   /** Largest element (NaN ignored) and whether one is NaN or +inf. */
   float (*row_max)(const float* x, int64_t n, bool* bad);

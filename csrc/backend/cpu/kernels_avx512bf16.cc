@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 #include "backend/cpu/vec_avx512.h"
 // The vectors above come first: the templates below are written in them.
+#include "backend/cpu/pack_avx512.h"
 #include "backend/cpu/table_impl.h"
 
 namespace r1::cpu {
@@ -44,6 +45,8 @@ int64_t spin_bf16(int64_t rounds, float* sink) {
 constexpr Kernels make_table() {
   Kernels k = make_kernels("avx512bf16", "AVX-512 F BW DQ VL BF16");
   k.bf16_dots = true;
+  k.pack_keys = pack_keys_avx512;
+  k.pack_values_bf16 = pack_values_avx512;
   k.tile[static_cast<int>(Format::kBF16xBF16)] = tile<BF16xBF16>;
   k.spin_bf16 = spin_bf16;
   return k;

@@ -13,10 +13,14 @@ namespace {
 constexpr int64_t kChunkBytes = 768 << 10;
 constexpr int kMaxChunkRows = 192;
 constexpr int kChunkStep = 60;  // a multiple of every family's register tile
-// Columns at a time when a chunk has more rows than a register tile: a panel's piece (24 KiB of bfloat16) stays in the
+// Columns at a time when a chunk has more rows than a register tile: a panel's piece stays in the
 // first-level cache while the rows pass by. Sums continue from piece to piece, so the order of additions is the same.
-constexpr int kPiecePairs = 192;
-constexpr int kOnePassRows = 12;
+constexpr int64_t kPieceBytes = 32 << 10;
+constexpr int kExpandRows =
+    36;  // from here on a piece of bfloat16 weights is expanded once instead of per register tile
+constexpr int kOnePassRows = 6;
+constexpr int kTilePanels = 2;  // panels that are multiplied together
+constexpr int kTileColumns = kTilePanels * kPanel;
 constexpr int64_t kGrainBytes = 128 << 10;  // of weights: what a thread takes at a time when rows are few
 
 const PackedMatrix& packed(const Matrix* matrix) { return *static_cast<const PackedMatrix*>(matrix); }
@@ -80,37 +84,58 @@ Staged CpuBackend::stage_activations(const void* x, int rows, int64_t cols) {
 
 void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const PackedMatrix& weight, int64_t panel,
                                 const TileOutput& output, float* tile) const {
-  const auto multiply_tile = kernels_.tile[static_cast<int>(weight.format)];
+  const int panels = static_cast<int>(std::min<int64_t>(kTilePanels, weight.panels - panel));
   const int64_t activation_pair = 2 * store_size(staged_store_);
-  const int pieces = rows <= kOnePassRows ? 1 : (weight.pairs + kPiecePairs - 1) / kPiecePairs;
+  const bool expand = weight.format == Format::kF32xBF16 && rows >= kExpandRows;
+  const Format format = expand ? Format::kF32xF32 : weight.format;
+  const auto multiply_tile = kernels_.tile[static_cast<int>(format)];
+  const int longest = static_cast<int>(kPieceBytes / (panels * pair_bytes(format)));
+  const int pieces = rows <= kOnePassRows ? 1 : (weight.pairs + longest - 1) / longest;
   const int piece = (weight.pairs + pieces - 1) / pieces;
+  float* expanded = tile + int64_t{kMaxChunkRows} * kTileColumns;
   const char* a = x.data + first_row * x.stride;
   for (int k = 0; k < weight.pairs; k += piece) {
-    multiply_tile({a + k * activation_pair, x.stride, rows, weight.panel(panel) + k * pair_bytes(weight.format),
-                   std::min(piece, weight.pairs - k), tile, kPanel, k > 0});
+    const int pairs = std::min(piece, weight.pairs - k);
+    const char* b = weight.panel(panel) + k * pair_bytes(weight.format);
+    int64_t panel_bytes = weight.panel_bytes();
+    if (expand) {
+      panel_bytes = pairs * pair_bytes(format);
+      for (int i = 0; i < panels; ++i) {
+        kernels_.expand_panel(b + i * weight.panel_bytes(), pairs, expanded + i * panel_bytes / 4);
+      }
+      b = reinterpret_cast<const char*>(expanded);
+    }
+    multiply_tile({a + k * activation_pair, x.stride, rows, b, panel_bytes, panels, pairs, tile, kTileColumns, k > 0});
   }
-  const int64_t column = panel * output.panel_columns;
-  const int columns = static_cast<int>(std::min<int64_t>(output.panel_columns, output.columns - column));
-  for (int r = 0; r < rows; ++r) {
-    output.row({tile + r * kPanel, output.bias ? output.bias + column : nullptr,
-                output.bias2 ? output.bias2 + column : nullptr, columns,
-                static_cast<char*>(output.out) + (first_row + r) * output.stride + column * store_size(output.store),
-                output.store});
+  for (int i = 0; i < panels; ++i) {
+    const int64_t column = (panel + i) * output.panel_columns;
+    StoreRowParams row{tile + i * kPanel,
+                       output.bias ? output.bias + column : nullptr,
+                       output.bias2 ? output.bias2 + column : nullptr,
+                       static_cast<int>(std::min<int64_t>(output.panel_columns, output.columns - column)),
+                       static_cast<char*>(output.out) + first_row * output.stride + column * store_size(output.store),
+                       output.store};
+    for (int r = 0; r < rows; ++r) {
+      output.row(row);
+      row.c += kTileColumns;
+      row.out = static_cast<char*>(row.out) + output.stride;
+    }
   }
 }
 
 void CpuBackend::multiply(const Staged& x, const PackedMatrix& weight, const TileOutput& output) {
   const int chunk = chunk_rows(x.rows, x.stride);
   const int64_t chunks = (x.rows + chunk - 1) / chunk;
-  const int64_t by_bytes = std::max<int64_t>(1, kGrainBytes / weight.panel_bytes());
-  const int64_t by_count = std::max<int64_t>(1, weight.panels / (4 * pool_.threads()));
+  const int64_t tiles = (weight.panels + kTilePanels - 1) / kTilePanels;
+  const int64_t by_bytes = std::max<int64_t>(1, kGrainBytes / (kTilePanels * weight.panel_bytes()));
+  const int64_t by_count = std::max<int64_t>(1, tiles / (4 * pool_.threads()));
   const int64_t grain = x.rows > kOnePassRows ? 1 : std::min(by_bytes, by_count);
-  pool_.parallel_for(chunks * weight.panels, grain, [&](int64_t begin, int64_t end, int thread) {
+  pool_.parallel_for(chunks * tiles, grain, [&](int64_t begin, int64_t end, int thread) {
     float* tile = reinterpret_cast<float*>(
-        thread_scratch_[static_cast<size_t>(thread)].at_least(int64_t{kMaxChunkRows} * kPanel * 4));
+        thread_scratch_[static_cast<size_t>(thread)].at_least(int64_t{kMaxChunkRows} * kTileColumns * 4 + kPieceBytes));
     for (int64_t i = begin; i < end; ++i) {
-      const int first = static_cast<int>(i / weight.panels) * chunk;
-      multiply_chunk(x, first, std::min(chunk, x.rows - first), weight, i % weight.panels, output, tile);
+      const int first = static_cast<int>(i / tiles) * chunk;
+      multiply_chunk(x, first, std::min(chunk, x.rows - first), weight, i % tiles * kTilePanels, output, tile);
     }
   });
 }

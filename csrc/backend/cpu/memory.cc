@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kHugePage = 2 * kMiB;
-constexpr int64_t kMapFrom = 4 * kMiB;  // blocks of this size are mapped on their own
+constexpr int64_t kMapFrom = kMiB;  // blocks of this size are mapped on their own
 
 std::string read_text(const std::string& path) {
   std::string text;
@@ -124,7 +124,7 @@ MemoryStatus memory_status() {
 }
 
 void require_memory(int64_t bytes, const char* what) {
-  if (bytes < kMapFrom) return;
+  if (bytes < 4 * kMapFrom) return;  // looking costs more than it can tell
   const MemoryStatus status = memory_status();
   if (bytes <= status.available_bytes) return;
   R1_THROW(ErrorCode::kOutOfMemory, std::string(what) + " needs " + mib(bytes) + " of memory, but only " +
@@ -183,7 +183,8 @@ char* Storage::at_least(int64_t bytes) {
     release();
     bytes_ = 0;
     mapped_ = false;
-    *this = Storage(bytes + bytes / 4);
+    const int64_t wanted = bytes + bytes / 4;
+    *this = Storage(wanted < kMapFrom ? wanted : (wanted + kHugePage - 1) / kHugePage * kHugePage);
   }
   return data_;
 }

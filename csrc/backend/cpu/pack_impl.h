@@ -29,6 +29,18 @@ void pack_values_bf16(const uint16_t* in, int64_t in_stride, int keys, int dims,
   }
 }
 
+void expand_panel(const void* panel, int pairs, float* out) {
+  const char* from = static_cast<const char*>(panel);
+  for (int k = 0; k < pairs; ++k, from += 128, out += 2 * kPanel) {
+    for (int half = 0; half < 2; ++half) {
+      Vec even, odd;
+      load_pairs(from + half * 64, &even, &odd);
+      store(out + half * 16, even);
+      store(out + kPanel + half * 16, odd);
+    }
+  }
+}
+
 float stream_read(const void* data, int64_t bytes) {
   const char* p = static_cast<const char*>(data);
   Vec sum[4] = {set1(0.0f), set1(0.0f), set1(0.0f), set1(0.0f)};

@@ -8,23 +8,34 @@
 namespace r1::cpu {
 namespace {
 
-// e^x as in the Cephes library's expf: x = n·ln 2 + r, a polynomial in r, 2^n by the exponent bits. exp(0) is exactly
-// 1, below −87 the result is 0, above 88 it stays at e^88, NaN stays NaN.
+/** The coefficient of log2 e, for functions of base 2. */
+constexpr float kLog2E = 1.44269504f;
+
+/**
+ * 2^x for x <= 127: x = n + f with n whole and |f| <= 1/2, a polynomial in f (the Taylor series of 2^f; its last term
+ * is below 2^-25), times 2^n. exp2(0) is exactly 1, NaN stays NaN; below −125 the result is 0, because denormal numbers
+ * are slow.
+ */
+inline Vec exp2(Vec x) {
+  const Vec n = round_whole(x);
+  const Vec f = sub(x, n);
+  Vec p = set1(1.5403530e-4f);
+  p = fma(p, f, set1(1.3333558e-3f));
+  p = fma(p, f, set1(9.6181291e-3f));
+  p = fma(p, f, set1(5.5504109e-2f));
+  p = fma(p, f, set1(2.4022651e-1f));
+  p = fma(p, f, set1(6.9314718e-1f));
+  p = fma(p, f, set1(1.0f));
+  return if_below(x, set1(-125.0f), set1(0.0f), scale_pow2(p, n));
+}
+
+/** e^x for x <= 88. The product with log2 e is exact to more than a float, so large |x| lose nothing. */
 inline Vec exp(Vec x) {
-  const Vec shift = set1(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer
-  const Vec y = min(set1(88.0f), x);
-  const Vec t = fma(y, set1(1.44269504f), shift);
-  const Vec n = sub(t, shift);
-  Vec r = fma(n, set1(-0.693359375f), y);
-  r = fma(n, set1(2.12194440e-4f), r);
-  Vec p = set1(1.9875691500e-4f);
-  p = fma(p, r, set1(1.3981999507e-3f));
-  p = fma(p, r, set1(8.3334519073e-3f));
-  p = fma(p, r, set1(4.1665795894e-2f));
-  p = fma(p, r, set1(1.6666665459e-1f));
-  p = fma(p, r, set1(5.0000001201e-1f));
-  p = add(fma(mul(r, r), p, r), set1(1.0f));
-  return if_below(y, set1(-87.0f), set1(0.0f), mul(p, pow2_of_shifted(t)));
+  const Vec y = mul(x, set1(kLog2E));
+  // x · log2 e = y + e: 2^e = 1 + e · ln 2 to first order.
+  const Vec e = fma(x, set1(1.92596299e-8f), fma(x, set1(kLog2E), sub(set1(0.0f), y)));
+  const Vec power = exp2(y);
+  return fma(power, mul(e, set1(0.69314718f)), power);
 }
 
 inline int lanes_left(int i, int n) { return n - i < 16 ? n - i : 16; }
@@ -92,28 +103,33 @@ void add_row(const StoreRowParams& p) {
 void swiglu_row(const StoreRowParams& p) {
   const Vec gate = with_bias(p.c, p.bias, p.columns);
   const Vec up = with_bias(p.c + 16, p.bias_up, p.columns);
-  const Vec silu = div(gate, add(set1(1.0f), exp(sub(set1(0.0f), gate))));
+  // e^88 is as good as infinity under a division, and cannot overflow.
+  const Vec silu = div(gate, add(set1(1.0f), exp(min(set1(88.0f), sub(set1(0.0f), gate)))));
   store_act(p.out, 0, p.columns, mul(silu, up), p.store);
 }
 
 float softmax_row(const SoftmaxRowParams& p) {
   constexpr float kNone = -__builtin_inff();
+  const Vec scale = set1(p.scale * kLog2E);  // in base 2 from here on
+  const bool masked = p.begin > 0 || p.end < kTile;
   Vec score[4];
-  Vec largest = set1(kNone);
-  for (int i = 0; i < 4; ++i) {
-    score[i] = keep(mul(load(p.scores + 16 * i), set1(p.scale)), p.begin - 16 * i, p.end - 16 * i, kNone);
-    largest = max(score[i], largest);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) score[i] = mul(load(p.scores + 16 * i), scale);
+  if (masked) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) score[i] = keep(score[i], p.begin - 16 * i, p.end - 16 * i, kNone);
   }
-  const float tile_max = reduce_max(largest);
+  const float tile_max = reduce_max(max(max(score[0], score[1]), max(score[2], score[3])));
   const float new_max = tile_max > *p.max ? tile_max : *p.max;
   if (new_max == kNone) {  // no key was visible so far
     for (int i = 0; i < 4; ++i) store_act(p.out, 16 * i, 16, set1(0.0f), p.store);
     return 1.0f;
   }
-  const float factor = first(exp(set1(*p.max - new_max)));
+  const float factor = new_max == *p.max ? 1.0f : first(exp2(set1(*p.max - new_max)));
   Vec sum = set1(0.0f);
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const Vec e = exp(sub(score[i], set1(new_max)));
+    const Vec e = exp2(sub(score[i], set1(new_max)));
     const Vec weight = p.store == Store::kBF16 ? round_bf16(e) : e;
     sum = add(sum, weight);
     store_act(p.out, 16 * i, 16, weight, p.store);

@@ -7,8 +7,6 @@
 namespace r1::cpu {
 namespace {
 
-constexpr int kSpinChains = kRowBlock >= 12 ? 24 : kRowBlock >= 5 ? 6 : 3;
-
 constexpr Kernels make_kernels(std::string_view family, std::string_view detail) {
   Kernels k{};
   k.family = family;
@@ -27,6 +25,7 @@ constexpr Kernels make_kernels(std::string_view family, std::string_view detail)
   k.expand_row = expand_row;
   k.pack_keys = pack_keys;
   k.pack_values_bf16 = pack_values_bf16;
+  k.expand_panel = expand_panel;
   k.row_max = row_max;
   k.sum_exp = sum_exp;
   k.stream_read = stream_read;

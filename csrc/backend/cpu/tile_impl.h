@@ -43,56 +43,66 @@ struct F32xF16 {
   static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
 };
 
-/** `Rows` rows by `Width` vectors; the accumulators are registers for the whole loop over k. */
+/** Whether activations' rows are few enough for weights to be streaming from memory. */
+template <int Rows>
+constexpr bool kStreams = Rows <= 2;
+
+/** `Rows` rows by `Width` vectors from `first` on; the accumulators are registers for the whole loop over k. */
 template <class F, int Rows, int Width>
-void register_tile(const TileParams& p, int row, int half) {
+void register_tile(const TileParams& p, int row, int first) {
   Vec sum[Rows][Width];
-  float* c = p.c + row * p.c_stride + half * 16;
+  float* c = p.c + row * p.c_stride + first * 16;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int w = 0; w < Width; ++w) sum[r][w] = p.accumulate ? load(c + r * p.c_stride + w * 16) : set1(0.0f);
   }
   const int64_t stride = p.a_stride;
   const char* a = static_cast<const char*>(p.a) + row * stride;
-  const char* b = static_cast<const char*>(p.panel) + half * F::kHalf;
+  const char* b[(Width + 1) / 2];  // a panel is two vectors wide
+#pragma GCC unroll 2
+  for (int i = 0; i < (Width + 1) / 2; ++i) {
+    b[i] = static_cast<const char*>(p.panel) + (first / 2 + i) * p.panel_bytes + first % 2 * F::kHalf;
+  }
   for (int k = 0; k < p.pairs; ++k) {
     Vec weights[Width][F::kSteps];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int w = 0; w < Width; ++w) {
-      F::weights(b + w * F::kHalf, weights[w]);
-      prefetch(b + w * 64 + kPrefetchBytes);
+      F::weights(b[w / 2] + w % 2 * F::kHalf, weights[w]);
+      if (kStreams<Rows>) prefetch(b[w / 2] + w % 2 * 64 + kPrefetchBytes);
     }
 #pragma GCC unroll 2
     for (int step = 0; step < F::kSteps; ++step) {
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r) {
         const Vec x = F::activation(a + r * stride, step);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int w = 0; w < Width; ++w) sum[r][w] = F::mac(x, weights[w][step], sum[r][w]);
       }
     }
     a += F::kActivation;
-    b += F::kPair;
+#pragma GCC unroll 2
+    for (int i = 0; i < (Width + 1) / 2; ++i) b[i] += F::kPair;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int w = 0; w < Width; ++w) store(c + r * p.c_stride + w * 16, sum[r][w]);
   }
 }
 
 template <class F, int Rows>
 void row_block(const TileParams& p, int row) {
-  if constexpr (Rows <= kWideRows) {
-    register_tile<F, Rows, 2>(p, row, 0);
-  } else {
-    register_tile<F, Rows, 1>(p, row, 0);
-    register_tile<F, Rows, 1>(p, row, 1);
+  constexpr int kWidth = Rows <= kWideRows ? kWideVectors : kNarrowVectors;
+  const int vectors = 2 * p.panels;
+  int first = 0;
+  for (; first + kWidth <= vectors; first += kWidth) register_tile<F, Rows, kWidth>(p, row, first);
+  if constexpr (kWidth > 2) {
+    if (first < vectors) register_tile<F, Rows, 2>(p, row, first);
   }
 }
 
-/** Calls row_block<F, rows> for 1 <= rows < kRowBlock. */
+/** Calls row_block<F, rows> for 1 <= rows <= Rows. */
 template <class F, int Rows>
 void last_rows(const TileParams& p, int row, int rows) {
   if constexpr (Rows > 0) {

@@ -11,8 +11,11 @@ struct Vec {
   __m256 a, b;
 };
 
-constexpr int kRowBlock = 5;  // rows of a register tile: 10 of the 16 registers are accumulators
-constexpr int kWideRows = 2;  // up to this many rows a tile is two vectors wide
+// A register tile: 5 rows by 1 vector are 10 of the 16 registers.
+constexpr int kRowBlock = 5;
+constexpr int kWideRows = 2, kWideVectors = 2;  // up to kWideRows rows are kWideVectors wide, more are kNarrowVectors
+constexpr int kNarrowVectors = 1;
+constexpr int kSpinChains = 6;
 
 inline Vec set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
@@ -66,12 +69,16 @@ inline __m256 keep8(__m256 x, int begin, int end, float other) {
 inline Vec keep(Vec x, int begin, int end, float other) {
   return {keep8(x.a, begin, end, other), keep8(x.b, begin - 8, end - 8, other)};
 }
-inline __m256 pow2_of_shifted8(__m256 t) {
-  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
-  return _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(0x3f800000)));
+inline Vec round_whole(Vec x) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  return {_mm256_round_ps(x.a, kNearest), _mm256_round_ps(x.b, kNearest)};
 }
-/** 2^n where t = n + 1.5·2^23. */
-inline Vec pow2_of_shifted(Vec t) { return {pow2_of_shifted8(t.a), pow2_of_shifted8(t.b)}; }
+inline __m256 pow2(__m256 n) {
+  const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+/** x · 2^n for whole n in [−126, 127]. */
+inline Vec scale_pow2(Vec x, Vec n) { return {_mm256_mul_ps(x.a, pow2(n.a)), _mm256_mul_ps(x.b, pow2(n.b))}; }
 /** Sixteen pairs of bfloat16: the first and the second of each. */
 inline void load_pairs(const void* p, Vec* even, Vec* odd) {
   const __m256i a = _mm256_loadu_si256(static_cast<const __m256i*>(p));

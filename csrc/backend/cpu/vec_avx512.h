@@ -11,8 +11,12 @@ struct Vec {
   __m512 v;
 };
 
-constexpr int kRowBlock = 12;  // rows of a register tile: 24 accumulators, 4 of weights, the rest for broadcasts
-constexpr int kWideRows = 12;  // up to this many rows a tile is two vectors wide
+// A register tile: 6 rows by 4 vectors are 24 accumulators; wide rather than tall, since a broadcast then serves 4
+// products.
+constexpr int kRowBlock = 6;
+constexpr int kWideRows = 6, kWideVectors = 4;  // up to kWideRows rows are kWideVectors wide, more are kNarrowVectors
+constexpr int kNarrowVectors = 4;
+constexpr int kSpinChains = 24;
 
 inline __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 inline Vec set1(float x) { return {_mm512_set1_ps(x)}; }
@@ -42,11 +46,9 @@ inline Vec keep(Vec a, int begin, int end, float other) {
   const __mmask16 mask = static_cast<__mmask16>(first_lanes(end) & ~first_lanes(begin));
   return {_mm512_mask_mov_ps(_mm512_set1_ps(other), mask, a.v)};
 }
-/** 2^n where t = n + 1.5·2^23. */
-inline Vec pow2_of_shifted(Vec t) {
-  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(t.v), 23);
-  return {_mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(0x3f800000)))};
-}
+inline Vec round_whole(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+/** a · 2^n for whole n in [−126, 127]. */
+inline Vec scale_pow2(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 /** Sixteen pairs of bfloat16: the first and the second of each. */
 inline void load_pairs(const void* p, Vec* even, Vec* odd) {
   const __m512i raw = _mm512_loadu_si512(p);

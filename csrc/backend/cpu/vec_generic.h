@@ -13,8 +13,10 @@ struct Vec {
   float v[16];
 };
 
-constexpr int kRowBlock = 2;
-constexpr int kWideRows = 0;
+constexpr int kRowBlock = 2;                    // rows of a register tile
+constexpr int kWideRows = 0, kWideVectors = 1;  // up to kWideRows rows are kWideVectors wide, more are kNarrowVectors
+constexpr int kNarrowVectors = 1;
+constexpr int kSpinChains = 3;
 
 template <class Lane>
 inline Vec each(Lane lane) {
@@ -82,9 +84,13 @@ inline Vec if_below(const Vec& x, const Vec& limit, const Vec& yes, const Vec& n
 inline Vec keep(const Vec& a, int begin, int end, float other) {
   return each([&](int i) { return i >= begin && i < end ? a.v[i] : other; });
 }
-/** 2^n where t = n + 1.5·2^23. */
-inline Vec pow2_of_shifted(const Vec& t) {
-  return each([&](int i) { return std::bit_cast<float>((bits(t.v[i]) << 23) + 0x3f800000u); });
+/** To the nearest whole number, |x| < 2^22. */
+inline Vec round_whole(const Vec& a) {
+  return each([&](int i) { return (a.v[i] + 12582912.0f) - 12582912.0f; });  // 1.5 · 2^23
+}
+/** a · 2^n for whole n in [−126, 127]. */
+inline Vec scale_pow2(const Vec& a, const Vec& n) {
+  return each([&](int i) { return a.v[i] * std::bit_cast<float>((bits(n.v[i] + 12582912.0f) << 23) + 0x3f800000u); });
 }
 /** Sixteen pairs of bfloat16: the first and the second of each. */
 inline void load_pairs(const void* p, Vec* even, Vec* odd) {

@@ -11,8 +11,11 @@ struct Vec {
   float32x4_t v[4];
 };
 
-constexpr int kRowBlock = 5;  // rows of a register tile: 20 of the 32 registers are accumulators
-constexpr int kWideRows = 2;  // up to this many rows a tile is two vectors wide
+// A register tile: 5 rows by 1 vector are 20 of the 32 registers.
+constexpr int kRowBlock = 5;
+constexpr int kWideRows = 2, kWideVectors = 2;  // up to kWideRows rows are kWideVectors wide, more are kNarrowVectors
+constexpr int kNarrowVectors = 1;
+constexpr int kSpinChains = 6;
 
 template <class Quarter>
 inline Vec each(Quarter quarter) {
@@ -76,11 +79,14 @@ inline Vec keep(Vec a, int begin, int end, float other) {
     return vbslq_f32(inside, a.v[i], vdupq_n_f32(other));
   });
 }
-/** 2^n where t = n + 1.5·2^23. */
-inline Vec pow2_of_shifted(Vec t) {
+inline Vec round_whole(Vec a) {
+  return each([&](int i) { return vrndnq_f32(a.v[i]); });
+}
+/** a · 2^n for whole n in [−126, 127]. */
+inline Vec scale_pow2(Vec a, Vec n) {
   return each([&](int i) {
-    const uint32x4_t n = vshlq_n_u32(vreinterpretq_u32_f32(t.v[i]), 23);
-    return vreinterpretq_f32_u32(vaddq_u32(n, vdupq_n_u32(0x3f800000u)));
+    const int32x4_t exponent = vaddq_s32(vcvtq_s32_f32(n.v[i]), vdupq_n_s32(127));
+    return vmulq_f32(a.v[i], vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   });
 }
 /** Sixteen pairs of bfloat16: the first and the second of each. */
