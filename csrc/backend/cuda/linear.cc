@@ -42,6 +42,8 @@ void check(const LinearCall& call) {
                std::to_string(call.ldx) + ".");
   R1_CHECK(call.epilogue != LinearEpilogue::kSwiglu || w.role == MatrixRole::kGateUp, ErrorCode::kInternal,
            "SwiGLU needs a matrix of role kGateUp.");
+  R1_CHECK(call.epilogue == LinearEpilogue::kSwiglu || w.role == MatrixRole::kLinear || !call.bias,
+           ErrorCode::kInternal, "a bias cannot be added to the stored rows of a matrix of role kGateUp.");
 }
 
 LinearOutput output_of(const LinearCall& call) {
