@@ -1,0 +1,58 @@
+/** Loading a model for a command: flags, progress bar, warnings. */
+import type { LoadProgress } from "../engine-client";
+import { DeepSeekR1 } from "../model";
+import { checkLoadOptions, type LoadOptions } from "../options";
+import { byteCount, type Flags, number, UsageError } from "./flags";
+import { ProgressBar } from "./progress";
+import { checked } from "./request-flags";
+import { bytes, type Io } from "./terminal";
+
+export const loadFlags: Flags = {
+  model: { value: "DIR", short: "m", help: "a Hugging Face model folder (config.json, tokenizer.json, *.safetensors)" },
+  device: { value: "NAME", help: "auto (default), cpu, cuda or cuda:N" },
+  precision: { value: "TYPE", help: "f32, bf16 or fp16 (default: f32 on the CPU, bf16 on a GPU)" },
+  "context-length": { value: "N", parse: number, help: "tokens a sequence may reach (default: the model's)" },
+  "kv-memory": { value: "BYTES", parse: byteCount, help: "what the KV cache may grow to, such as 512M or 4G" },
+  "memory-limit": { value: "BYTES", parse: byteCount, help: "what the model may take of the device's memory" },
+  threads: { value: "N", parse: number, help: "CPU threads (default: all cores)" },
+};
+
+/** @throws UsageError without a model, or for values out of range */
+export function loadOptions(values: Readonly<Record<string, unknown>>): LoadOptions {
+  if (values.model === undefined)
+    throw new UsageError("No model: pass --model DIR, the path of a Hugging Face model folder.");
+  const options = {
+    modelPath: values.model,
+    device: values.device,
+    precision: values.precision,
+    contextLength: values["context-length"],
+    kvMemory: values["kv-memory"],
+    memoryLimit: values["memory-limit"],
+    threads: values.threads,
+  };
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  checked(() => checkLoadOptions(given), { ...loadFlags, "model-path": loadFlags.model });
+  return given as unknown as LoadOptions;
+}
+
+/** Loads with a progress bar, where standard error is a terminal. */
+export async function loadModel(options: LoadOptions, { err, signal }: Io): Promise<DeepSeekR1> {
+  const bar = new ProgressBar(err);
+  const onProgress = ({ stage, bytes: done, totalBytes }: LoadProgress) => {
+    const label = stage === "weights" ? "Loading" : stage === "warmup" ? "Warming up" : "Preparing";
+    bar.show(label, totalBytes > 0 ? done / totalBytes : 0, `${bytes(done)} of ${bytes(totalBytes)}`);
+  };
+  try {
+    return await DeepSeekR1.load({
+      ...options,
+      signal,
+      onProgress,
+      onWarning: ({ message }) => {
+        bar.clear();
+        void err.line(`${err.style("yellow", "r1: warning:")} ${message}`);
+      },
+    });
+  } finally {
+    bar.clear();
+  }
+}

@@ -1,0 +1,85 @@
+/** The streams of the command line: colours, back-pressure, and readers that go away. */
+import type { Readable, Writable } from "node:stream";
+import { styleText } from "node:util";
+
+export type Style = Parameters<typeof styleText>[0];
+
+/** An output of the program. */
+export class Output {
+  readonly stream: Writable;
+  readonly #colours: boolean;
+
+  constructor(stream: Writable, env: NodeJS.ProcessEnv) {
+    this.stream = stream;
+    // https://no-color.org: any value but the empty one turns colours off.
+    this.#colours = isTerminal(stream) && !env.NO_COLOR && env.TERM !== "dumb";
+  }
+
+  get terminal(): boolean {
+    return isTerminal(this.stream);
+  }
+
+  /** Characters in a line. */
+  get columns(): number {
+    return (this.stream as Partial<NodeJS.WriteStream>).columns ?? 80;
+  }
+
+  /** Resolves when there is room for more: a slow reader slows the writer down. */
+  async write(text: string): Promise<void> {
+    if (text === "" || this.stream.destroyed || this.stream.write(text)) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        for (const event of ["drain", "close", "error"]) this.stream.off(event, done);
+        resolve();
+      };
+      for (const event of ["drain", "close", "error"]) this.stream.on(event, done);
+    });
+  }
+
+  line(text = ""): Promise<void> {
+    return this.write(`${text}\n`);
+  }
+
+  style(style: Style, text: string): string {
+    return this.#colours && text !== "" ? styleText(style, text) : text;
+  }
+}
+
+const isTerminal = (stream: unknown): boolean => (stream as { isTTY?: boolean }).isTTY === true;
+
+/** What a command works with. */
+export interface Io {
+  stdin: Readable & { isTTY?: boolean };
+  out: Output;
+  err: Output;
+  /** Aborted by the first Ctrl-C, and when nobody reads the output any more. */
+  signal: AbortSignal;
+}
+
+/** Everything that comes through a pipe, less the newline at its end that `echo` writes. */
+export async function readAll(stdin: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+export const withoutLastNewline = (text: string): string => text.replace(/\r?\n$/, "");
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** 1536 is "1.50 KiB". */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${value} B` : `${value.toPrecision(value >= 1000 ? 4 : 3)} ${units[unit]}`;
+}
+
+/** Two columns, the first as wide as its widest entry. */
+export function columns(rows: readonly (readonly [string, string])[], indent = ""): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `${indent}${left.padEnd(width)}  ${right}`.trimEnd()).join("\n");
+}
