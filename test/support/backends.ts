@@ -1,11 +1,12 @@
 /** The backends that can be tested on this machine: each device, precision and forced kernel family there is. */
 import { kernelFile, type Precision } from "../../lib/native";
+import { devices, type TestDevice } from "./devices";
 import { type TestBackendOptions, testAddon } from "./test-addon";
 
 export interface Variant {
   /** "cpu avx2 bf16". */
   label: string;
-  device: "cpu" | "cuda";
+  device: TestDevice;
   family: string;
   precision: Precision;
   /** Whether the library would choose this family on this machine; only those see the large shapes. */
@@ -36,7 +37,7 @@ function probe(options: TestBackendOptions): TestBackendOptions | undefined {
   }
 }
 
-function variantsOf(device: "cpu" | "cuda"): Variant[] {
+function variantsOf(device: TestDevice): Variant[] {
   const found: Variant[] = [];
   for (const precision of precisions[device]) {
     for (const family of families[device]) {
@@ -51,18 +52,12 @@ function variantsOf(device: "cpu" | "cuda"): Variant[] {
 
 let known: Variant[] | undefined;
 
-/**
- * All of them. `R1_REQUIRE_CUDA=1` makes a machine without a usable GPU an error, so that a GPU run cannot pass by
- * testing the CPU alone.
- */
+/** All of them; `R1_TEST_DEVICE=cpu` leaves the GPU out, `R1_TEST_DEVICE=cuda` insists on one (devices.ts). */
 export function variants(): Variant[] {
   if (known) return known;
-  const cuda = variantsOf("cuda");
-  if (cuda.length === 0 && process.env.R1_REQUIRE_CUDA === "1") {
-    throw new Error(`R1_REQUIRE_CUDA=1, but: ${testAddon().describeCuda()}`);
+  known = devices.flatMap(variantsOf);
+  for (const device of devices) {
+    if (!known.some((v) => v.device === device)) throw new Error(`no backend could be created on ${device}`);
   }
-  const cpu = variantsOf("cpu");
-  if (cpu.length === 0) throw new Error("no CPU backend could be created");
-  known = [...cpu, ...cuda];
   return known;
 }
