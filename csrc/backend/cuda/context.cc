@@ -1,6 +1,8 @@
 #include "backend/cuda/context.h"
 
 #include <array>
+#include <cctype>
+#include <fstream>
 
 namespace r1::cuda {
 namespace {
@@ -15,6 +17,19 @@ int attribute(CUdevice device, int which) {
 
 std::string cuda_version_text(int driver_version) {
   return std::to_string(driver_version / 1000) + "." + std::to_string(driver_version % 1000 / 10);
+}
+
+std::string driver_text(int driver_version) {
+  const std::string cuda = "CUDA " + cuda_version_text(driver_version);
+  // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.03  ...": the release is the first word with a digit and a
+  // dot.
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string word;
+  while (file >> word) {
+    const bool release = std::isdigit(static_cast<unsigned char>(word[0])) && word.find('.') != std::string::npos;
+    if (release) return word + " (" + cuda + ")";
+  }
+  return cuda;
 }
 
 DeviceProperties query_device(CUdevice device) {

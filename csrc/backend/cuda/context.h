@@ -37,7 +37,11 @@ class Stream {
   CUstream stream_ = nullptr;
 };
 
-/** "580.159" is not in the driver API; this is the newest CUDA the driver knows: "13.0". */
+/** The newest CUDA that the driver knows: "13.0". */
 std::string cuda_version_text(int driver_version);
+
+/** "580.159.03 (CUDA 13.0)"; the release is not in the driver API, so it is left out where the kernel module does not
+ * say. */
+std::string driver_text(int driver_version);
 
 }  // namespace r1::cuda

@@ -38,8 +38,8 @@ DeviceInfo CudaBackend::info() const {
   size_t total_bytes = 0;
   R1_CUDA(mem_get_info(&free_bytes, &total_bytes));
   std::ostringstream detail;
-  detail << "CUDA " << cuda_version_text(device.driver_version) << " driver, compute capability " << device.cc / 10
-         << "." << device.cc % 10 << ", " << device.sm_count << " SMs, " << family_name(family_) << " kernels";
+  detail << "driver " << driver_text(device.driver_version) << ", compute capability " << device.cc / 10 << "."
+         << device.cc % 10 << ", " << device.sm_count << " SMs, " << family_name(family_) << " kernels";
   return {.kind = "cuda",
           .name = device.name,
           .detail = detail.str(),

@@ -61,6 +61,7 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
 void prefill(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const PrefillRow* row = find_prefill(op.launch.family(), op.act, p.head_dim);
   if (row) {
+    if (op.step.tile_count() == 0) return;
     args.tiles = op.step.tiles();
     op.launch.launch(op.launch.kernel(row->kernel),
                      {.grid_x = static_cast<unsigned>(p.heads),
