@@ -45,7 +45,8 @@ void LaunchContext::launch_pointers(Kernel& kernel, const LaunchShape& shape, vo
     attributes[count].id = kLaunchClusterDimension;
     attributes[count++].value.cluster_dim = {shape.cluster_x, shape.cluster_y, shape.cluster_z};
   }
-  if (shape.overlap && device_.cc >= 90) {
+  // Only code compiled for sm_90a waits for the kernel before it; cards to come run the compute_80 code, which does not.
+  if (shape.overlap && device_.cc == 90) {
     attributes[count].id = kLaunchProgrammaticStreamSerialization;
     attributes[count++].value.programmatic_stream_serialization_allowed = 1;
   }
