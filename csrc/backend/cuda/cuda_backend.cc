@@ -225,7 +225,7 @@ std::string describe_cuda() {
       const cuda::DeviceProperties p = cuda::query_device(device);
       text += (i ? "\n" : "") + ("cuda:" + std::to_string(i)) + ": " + p.name + ", compute capability " +
               std::to_string(p.cc / 10) + "." + std::to_string(p.cc % 10) + ", " + std::to_string(p.total_bytes >> 20) +
-              " MiB, driver for CUDA " + cuda::cuda_version_text(p.driver_version);
+              " MiB, driver " + cuda::driver_text(p.driver_version);
     }
     return count ? text : "the NVIDIA driver is installed but shows no GPU.";
   } catch (const std::exception& error) {
