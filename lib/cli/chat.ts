@@ -72,10 +72,18 @@ export class Conversation {
     const input = stdin.isTTY && out.terminal ? new TerminalInput(this.#io) : new PipedInput(stdin);
     if (input instanceof TerminalInput)
       await out.line(out.style("dim", "/help lists what can be typed beside messages."));
+    const left = new Promise<undefined>((resolve) => {
+      if (signal.aborted) resolve(undefined);
+      signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    });
     for (;;) {
-      const line = await input.read();
+      const line = await Promise.race([input.read(), left]);
       if (line === "interrupted") return exitCodes.interrupted;
-      if (line === undefined || signal.aborted) return exitCodes.ok;
+      if (signal.aborted) throw new AbortError(signal.reason, undefined);
+      if (line === undefined) {
+        if (out.terminal) await out.line();
+        return exitCodes.ok;
+      }
       const text = line.text.trim();
       if (text === "/exit" || text === "/quit") return exitCodes.ok;
       if (text.startsWith("/") && !text.includes("\n")) await this.#command(text);
@@ -181,9 +189,8 @@ class TerminalInput {
       let interrupted = false;
       let text = "";
       const end = (line: Line) => {
-        lines.removeAllListeners("close");
-        lines.close();
         resolve(line);
+        lines.close();
       };
       lines.on("line", (line) => {
         interrupted = false;
@@ -206,10 +213,8 @@ class TerminalInput {
         lines.write(null, { ctrl: true, name: "u" });
         lines.prompt();
       });
-      lines.on("close", () => {
-        void out.line();
-        resolve(undefined);
-      });
+      // Ctrl-D, or the end of the input; what has been resolved already stays so.
+      lines.on("close", () => resolve(undefined));
       lines.prompt();
     });
   }

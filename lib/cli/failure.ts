@@ -6,7 +6,6 @@ import type { Output } from "./terminal";
 
 /** What helps on the command line, beside what the message says. */
 const hints: Partial<Record<R1ErrorCode, string>> = {
-  E_NOT_FOUND: "Check the path.",
   E_DEVICE_UNAVAILABLE: "Use --device cpu to run on the CPU.",
   E_OUT_OF_MEMORY: "Try a smaller --context-length or --kv-memory, or --precision bf16.",
   E_CONTEXT_OVERFLOW: "On the command line: --max-new-tokens, --context-length.",

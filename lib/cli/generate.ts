@@ -1,7 +1,7 @@
 /** `r1 generate`: one answer. */
 import type { DeepSeekR1 } from "../model";
 import type { RequestOptions } from "../options";
-import { describeFinish, writeAnswer } from "./answer";
+import { describeFinish, type WrittenAnswer, writeAnswer } from "./answer";
 import { type Command, exitCodes } from "./command";
 import { UsageError } from "./flags";
 import { loadFlags, loadModel, loadOptions } from "./load";
@@ -69,11 +69,14 @@ async function stream(
   io: Io,
 ): Promise<void> {
   const { out, err } = io;
-  const { text, reasoning, finish } = await writeAnswer(
-    model.stream(given, options),
-    io,
-    values["show-reasoning"] === true,
-  );
+  const written: WrittenAnswer = { text: "", reasoning: "", finish: undefined };
+  try {
+    await writeAnswer(model.stream(given, options), io, values["show-reasoning"] === true, written);
+  } catch (error) {
+    if (out.terminal) await out.line();
+    throw error;
+  }
+  const { text, reasoning, finish } = written;
   if (!text.endsWith("\n") && (text !== "" || out.terminal)) await out.line();
   if (text === "" && reasoning !== "" && !values["show-reasoning"])
     await err.line(

@@ -60,7 +60,7 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   }
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     const command = name === "help" && rest.length > 0 ? rest[0] : undefined;
-    await out.write(command ? commandHelp(command) : help());
+    await (name === undefined ? io.err : out).write(command ? commandHelp(command) : help());
     return name === undefined ? exitCodes.usage : exitCodes.ok;
   }
   const command = find(name);

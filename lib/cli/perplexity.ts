@@ -79,7 +79,9 @@ async function readText(file: string | undefined, { stdin }: Io): Promise<string
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new R1Error("E_NOT_FOUND", `${file} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new R1Error("E_NOT_FOUND", `${file} cannot be read (${(cause as Error).message}). Check the path.`, {
+      cause,
+    });
   }
 }
 
