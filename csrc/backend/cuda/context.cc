@@ -20,16 +20,16 @@ std::string cuda_version_text(int driver_version) {
 }
 
 std::string driver_text(int driver_version) {
-  const std::string cuda = "CUDA " + cuda_version_text(driver_version);
+  std::string text = "CUDA " + cuda_version_text(driver_version);
   // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.03  ...": the release is the first word with a digit and a
   // dot.
   std::ifstream file("/proc/driver/nvidia/version");
   std::string word;
   while (file >> word) {
     const bool release = std::isdigit(static_cast<unsigned char>(word[0])) && word.find('.') != std::string::npos;
-    if (release) return word + " (" + cuda + ")";
+    if (release) return word.append(" (").append(text).append(")");
   }
-  return cuda;
+  return text;
 }
 
 DeviceProperties query_device(CUdevice device) {

@@ -37,6 +37,10 @@ DeviceInfo CudaBackend::info() const {
   size_t free_bytes = 0;
   size_t total_bytes = 0;
   R1_CUDA(mem_get_info(&free_bytes, &total_bytes));
+  // Scratch memory is allocated by the first steps, after the KV cache has taken its share: room is kept for it.
+  constexpr int64_t kScratchReserve = int64_t{1} << 30;
+  const int64_t reserve = std::min(kScratchReserve, static_cast<int64_t>(total_bytes) / 12);
+  const int64_t kept = std::max<int64_t>(0, reserve - launch_.workspace_bytes());
   std::ostringstream detail;
   detail << "driver " << driver_text(device.driver_version) << ", compute capability " << device.cc / 10 << "."
          << device.cc % 10 << ", " << device.sm_count << " SMs, " << family_name(family_) << " kernels";
@@ -44,7 +48,7 @@ DeviceInfo CudaBackend::info() const {
           .name = device.name,
           .detail = detail.str(),
           .total_bytes = static_cast<int64_t>(total_bytes),
-          .free_bytes = static_cast<int64_t>(free_bytes)};
+          .free_bytes = std::max<int64_t>(0, static_cast<int64_t>(free_bytes) - kept)};
 }
 
 Ceilings CudaBackend::measure_ceilings() { return cuda::measure_ceilings(launch_); }

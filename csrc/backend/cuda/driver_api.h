@@ -206,7 +206,8 @@ constexpr int kTensorMapOobFillNone = 0;
 
 /** The resolved functions. */
 struct DriverApi {
-#define R1_MEMBER(member, symbol, parameters) CUresult(*member) parameters = nullptr;
+#define R1_MEMBER(member, symbol, parameters) \
+  CUresult(*member) parameters = nullptr;  // NOLINT(bugprone-macro-parentheses)
   R1_CUDA_FUNCTIONS(R1_MEMBER)
   R1_CUDA_OPTIONAL_FUNCTIONS(R1_MEMBER)
 #undef R1_MEMBER

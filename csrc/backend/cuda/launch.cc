@@ -45,7 +45,8 @@ void LaunchContext::launch_pointers(Kernel& kernel, const LaunchShape& shape, vo
     attributes[count].id = kLaunchClusterDimension;
     attributes[count++].value.cluster_dim = {shape.cluster_x, shape.cluster_y, shape.cluster_z};
   }
-  // Only code compiled for sm_90a waits for the kernel before it; cards to come run the compute_80 code, which does not.
+  // Only code compiled for sm_90a waits for the kernel before it; cards to come run the compute_80 code, which does
+  // not.
   if (shape.overlap && device_.cc == 90) {
     attributes[count].id = kLaunchProgrammaticStreamSerialization;
     attributes[count++].value.programmatic_stream_serialization_allowed = 1;
@@ -72,6 +73,12 @@ void* LaunchContext::workspace(Workspace slot, int64_t bytes) {
     R1_CUDA(memset_d8_async(memory.address(), 0, static_cast<size_t>(bytes), stream_));
   }
   return memory.data();
+}
+
+int64_t LaunchContext::workspace_bytes() const {
+  int64_t bytes = 0;
+  for (const DeviceMemory& memory : workspaces_) bytes += memory.bytes();
+  return bytes;
 }
 
 }  // namespace r1::cuda

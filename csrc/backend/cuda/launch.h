@@ -83,6 +83,7 @@ class LaunchContext {
   T* workspace_as(Workspace slot, int64_t count) {
     return static_cast<T*>(workspace(slot, count * static_cast<int64_t>(sizeof(T))));
   }
+  int64_t workspace_bytes() const;  // of all slots
   /** Graphs captured under another generation hold addresses that are no longer valid. */
   int64_t generation() const { return generation_; }
   void invalidate_graphs() { ++generation_; }
