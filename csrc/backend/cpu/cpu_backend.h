@@ -18,7 +18,7 @@ struct Staged {
 
 /** What becomes of the rows of output tiles. */
 struct TileOutput {
-  void (*row)(const StoreRowParams&);
+  void (*store_tile)(const StoreTileParams&);
   void* out;
   int64_t stride;  // bytes between rows of `out`
   Store store;

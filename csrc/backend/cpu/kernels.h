@@ -58,13 +58,16 @@ struct NormRowParams {
   Store store;
 };
 
-/** One tile's way out: [gate | up] or 32 columns, `columns` of the outputs are real. */
-struct StoreRowParams {
-  const float* c;     // [32]
-  const float* bias;  // [columns] or null; SwiGLU: of the gate
-  const float* bias_up;
-  int columns;
-  void* out;  // [columns]
+/** A panel's part of a tile on its way out: 32 columns, or 16 of the gate and 16 of the up projection. */
+struct StoreTileParams {
+  const float* c;
+  int64_t c_stride;  // floats
+  int rows;
+  const float* bias;     // [columns] or null; SwiGLU: of the gate
+  const float* bias_up;  // [columns] or null
+  int columns;           // of the output that are real: <= 32, SwiGLU: <= 16
+  void* out;
+  int64_t out_stride;  // bytes
   Store store;
 };
 
@@ -97,9 +100,9 @@ struct Kernels {
 
   void (*tile[kFormats])(const TileParams&);
   void (*norm_row)(const NormRowParams&);
-  void (*store_row)(const StoreRowParams&);       // out = c + bias
-  void (*add_row)(const StoreRowParams&);         // out (float32) += c + bias
-  void (*swiglu_row)(const StoreRowParams&);      // out = silu(c[0..16) + bias) · (c[16..32) + bias_up)
+  void (*store_tile)(const StoreTileParams&);     // out = c + bias
+  void (*add_tile)(const StoreTileParams&);       // out (float32) += c + bias
+  void (*swiglu_tile)(const StoreTileParams&);    // out = silu(c[0..16) + bias) · (c[16..32) + bias_up)
   float (*softmax_row)(const SoftmaxRowParams&);  // returns the factor that earlier results must be multiplied by
   void (*rope_head)(const RopeHeadParams&);
   void (*scale_row)(float* x, float factor, int n);

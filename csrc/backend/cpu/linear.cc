@@ -30,6 +30,19 @@ int chunk_rows(int rows, int64_t stride) {
   return static_cast<int>(std::min<int64_t>(rows, fit));
 }
 
+// What a tile will need next is asked for while the present one is computed: weights from the last-level cache, and the
+// lines of the output, which are about to be written.
+
+void prefetch_piece(const char* from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
+void prefetch_output(const char* from, int rows, int64_t stride, int64_t bytes) {
+  for (int r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + r * stride + i, 1, 2);
+  }
+}
+
 }  // namespace
 
 int64_t CpuBackend::row_grain(int64_t work_per_row) const {
@@ -65,8 +78,11 @@ Staged CpuBackend::stage_normed(const float* residual, const int32_t* row_ids, i
 }
 
 Staged CpuBackend::stage_activations(const void* x, int rows, int64_t cols) {
-  const Staged staged = make_staged(rows, cols);
   const int64_t row_bytes = cols * dtype_size(act_);
+  if (staged_store_ == act_store_ && cols % 2 == 0) {  // as tiles want them already; they are only read
+    return {static_cast<char*>(const_cast<void*>(x)), row_bytes, rows};
+  }
+  const Staged staged = make_staged(rows, cols);
   pool_.parallel_for(rows, row_grain(cols), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
       const char* from = static_cast<const char*>(x) + r * row_bytes;
@@ -94,6 +110,8 @@ void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const 
   const int piece = (weight.pairs + pieces - 1) / pieces;
   float* expanded = tile + int64_t{kMaxChunkRows} * kTileColumns;
   const char* a = x.data + first_row * x.stride;
+  const int64_t column = panel * output.panel_columns;
+  char* out = static_cast<char*>(output.out) + first_row * output.stride + column * store_size(output.store);
   for (int k = 0; k < weight.pairs; k += piece) {
     const int pairs = std::min(piece, weight.pairs - k);
     const char* b = weight.panel(panel) + k * pair_bytes(weight.format);
@@ -101,25 +119,23 @@ void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const 
     if (expand) {
       panel_bytes = pairs * pair_bytes(format);
       for (int i = 0; i < panels; ++i) {
-        kernels_.expand_panel(b + i * weight.panel_bytes(), pairs, expanded + i * panel_bytes / 4);
+        const char* from = b + i * weight.panel_bytes();
+        kernels_.expand_panel(from, pairs, expanded + i * panel_bytes / 4);
+        prefetch_piece(from + pairs * pair_bytes(weight.format), pairs * pair_bytes(weight.format));
       }
       b = reinterpret_cast<const char*>(expanded);
+      const int from_row = rows * (k / piece) / pieces, to_row = rows * (k / piece + 1) / pieces;
+      prefetch_output(out + from_row * output.stride, to_row - from_row, output.stride,
+                      panels * output.panel_columns * store_size(output.store));
     }
     multiply_tile({a + k * activation_pair, x.stride, rows, b, panel_bytes, panels, pairs, tile, kTileColumns, k > 0});
   }
   for (int i = 0; i < panels; ++i) {
-    const int64_t column = (panel + i) * output.panel_columns;
-    StoreRowParams row{tile + i * kPanel,
-                       output.bias ? output.bias + column : nullptr,
-                       output.bias2 ? output.bias2 + column : nullptr,
-                       static_cast<int>(std::min<int64_t>(output.panel_columns, output.columns - column)),
-                       static_cast<char*>(output.out) + first_row * output.stride + column * store_size(output.store),
-                       output.store};
-    for (int r = 0; r < rows; ++r) {
-      output.row(row);
-      row.c += kTileColumns;
-      row.out = static_cast<char*>(row.out) + output.stride;
-    }
+    const int64_t first = column + i * output.panel_columns;
+    output.store_tile({tile + i * kPanel, kTileColumns, rows, output.bias ? output.bias + first : nullptr,
+                       output.bias2 ? output.bias2 + first : nullptr,
+                       static_cast<int>(std::min<int64_t>(output.panel_columns, output.columns - first)),
+                       out + i * output.panel_columns * store_size(output.store), output.stride, output.store});
   }
 }
 
@@ -152,7 +168,7 @@ void CpuBackend::norm_linear(const NormLinearParams& p) {
   const Staged x = stage_normed(p.residual, nullptr, p.step->rows, weight.cols, p.gain, p.eps);
   multiply(
       x, weight,
-      {kernels_.store_row, p.out, weight.rows * dtype_size(act_), act_store_, weight.rows, kPanel, p.bias, nullptr});
+      {kernels_.store_tile, p.out, weight.rows * dtype_size(act_), act_store_, weight.rows, kPanel, p.bias, nullptr});
 }
 
 void CpuBackend::linear_residual(const LinearResidualParams& p) {
@@ -160,7 +176,7 @@ void CpuBackend::linear_residual(const LinearResidualParams& p) {
   const PackedMatrix& weight = packed(p.weight);
   const Staged x = stage_activations(p.x, p.step->rows, weight.cols);
   multiply(x, weight,
-           {kernels_.add_row, p.residual, weight.rows * 4, Store::kF32, weight.rows, kPanel, p.bias, nullptr});
+           {kernels_.add_tile, p.residual, weight.rows * 4, Store::kF32, weight.rows, kPanel, p.bias, nullptr});
 }
 
 void CpuBackend::norm_swiglu(const NormSwigluParams& p) {
@@ -168,7 +184,7 @@ void CpuBackend::norm_swiglu(const NormSwigluParams& p) {
   const int64_t inner = weight.rows / 2;
   const Staged x = stage_normed(p.residual, nullptr, p.step->rows, weight.cols, p.gain, p.eps);
   multiply(x, weight,
-           {kernels_.swiglu_row, p.out, inner * dtype_size(act_), act_store_, inner, kPanel / 2, p.bias,
+           {kernels_.swiglu_tile, p.out, inner * dtype_size(act_), act_store_, inner, kPanel / 2, p.bias,
             p.bias ? p.bias + inner : nullptr});
 }
 
@@ -176,7 +192,7 @@ void CpuBackend::head(const HeadParams& p) {
   const PackedMatrix& weight = packed(p.weight);
   const Staged x = stage_normed(p.residual, p.step->logit_rows + p.first, p.count, weight.cols, p.gain, p.eps);
   multiply(x, weight,
-           {kernels_.store_row, p.logits, weight.rows * 4, Store::kF32, weight.rows, kPanel, nullptr, nullptr});
+           {kernels_.store_tile, p.logits, weight.rows * 4, Store::kF32, weight.rows, kPanel, nullptr, nullptr});
 }
 
 }  // namespace r1::cpu

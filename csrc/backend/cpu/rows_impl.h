@@ -29,14 +29,8 @@ inline Vec exp2(Vec x) {
   return if_below(x, set1(-125.0f), set1(0.0f), scale_pow2(p, n));
 }
 
-/** e^x for x <= 88. The product with log2 e is exact to more than a float, so large |x| lose nothing. */
-inline Vec exp(Vec x) {
-  const Vec y = mul(x, set1(kLog2E));
-  // x · log2 e = y + e: 2^e = 1 + e · ln 2 to first order.
-  const Vec e = fma(x, set1(1.92596299e-8f), fma(x, set1(kLog2E), sub(set1(0.0f), y)));
-  const Vec power = exp2(y);
-  return fma(power, mul(e, set1(0.69314718f)), power);
-}
+/** e^x for x <= 88. The rounding of x · log2 e costs a relative 2^-24 · |x|. */
+inline Vec exp(Vec x) { return exp2(mul(x, set1(kLog2E))); }
 
 inline int lanes_left(int i, int n) { return n - i < 16 ? n - i : 16; }
 
@@ -84,28 +78,38 @@ inline Vec with_bias(const float* c, const float* bias, int n) {
   return bias ? add(load(c), load_some(bias, n)) : load(c);
 }
 
-void store_row(const StoreRowParams& p) {
-  for (int i = 0; i < p.columns; i += 16) {
-    const int n = lanes_left(i, p.columns);
-    store_act(p.out, i, n, with_bias(p.c + i, p.bias ? p.bias + i : nullptr, n), p.store);
+void store_tile(const StoreTileParams& p) {
+  for (int r = 0; r < p.rows; ++r) {
+    const float* c = p.c + r * p.c_stride;
+    char* out = static_cast<char*>(p.out) + r * p.out_stride;
+    for (int i = 0; i < p.columns; i += 16) {
+      const int n = lanes_left(i, p.columns);
+      store_act(out, i, n, with_bias(c + i, p.bias ? p.bias + i : nullptr, n), p.store);
+    }
   }
 }
 
-void add_row(const StoreRowParams& p) {
-  float* out = static_cast<float*>(p.out);
-  for (int i = 0; i < p.columns; i += 16) {
-    const int n = lanes_left(i, p.columns);
-    const Vec sum = add(load_some(out + i, n), with_bias(p.c + i, p.bias ? p.bias + i : nullptr, n));
-    store_act(out, i, n, sum, Store::kF32);
+void add_tile(const StoreTileParams& p) {
+  for (int r = 0; r < p.rows; ++r) {
+    const float* c = p.c + r * p.c_stride;
+    float* out = reinterpret_cast<float*>(static_cast<char*>(p.out) + r * p.out_stride);
+    for (int i = 0; i < p.columns; i += 16) {
+      const int n = lanes_left(i, p.columns);
+      const Vec sum = add(load_some(out + i, n), with_bias(c + i, p.bias ? p.bias + i : nullptr, n));
+      store_act(out, i, n, sum, Store::kF32);
+    }
   }
 }
 
-void swiglu_row(const StoreRowParams& p) {
-  const Vec gate = with_bias(p.c, p.bias, p.columns);
-  const Vec up = with_bias(p.c + 16, p.bias_up, p.columns);
-  // e^88 is as good as infinity under a division, and cannot overflow.
-  const Vec silu = div(gate, add(set1(1.0f), exp(min(set1(88.0f), sub(set1(0.0f), gate)))));
-  store_act(p.out, 0, p.columns, mul(silu, up), p.store);
+void swiglu_tile(const StoreTileParams& p) {
+  for (int r = 0; r < p.rows; ++r) {
+    const float* c = p.c + r * p.c_stride;
+    const Vec gate = with_bias(c, p.bias, p.columns);
+    const Vec up = with_bias(c + 16, p.bias_up, p.columns);
+    // e^88 is as good as infinity under a division, and cannot overflow.
+    const Vec silu = div(gate, add(set1(1.0f), exp(min(set1(88.0f), sub(set1(0.0f), gate)))));
+    store_act(static_cast<char*>(p.out) + r * p.out_stride, 0, p.columns, mul(silu, up), p.store);
+  }
 }
 
 float softmax_row(const SoftmaxRowParams& p) {

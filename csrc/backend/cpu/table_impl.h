@@ -15,9 +15,9 @@ constexpr Kernels make_kernels(std::string_view family, std::string_view detail)
   k.tile[static_cast<int>(Format::kF32xF32)] = tile<F32xF32>;
   k.tile[static_cast<int>(Format::kF32xF16)] = tile<F32xF16>;
   k.norm_row = norm_row;
-  k.store_row = store_row;
-  k.add_row = add_row;
-  k.swiglu_row = swiglu_row;
+  k.store_tile = store_tile;
+  k.add_tile = add_tile;
+  k.swiglu_tile = swiglu_tile;
   k.softmax_row = softmax_row;
   k.rope_head = rope_head;
   k.scale_row = scale_row;
