@@ -85,6 +85,8 @@ interface Parts {
 /** Tokens generated at most where the caller does not say. */
 const MAX_NEW_TOKENS = 32768;
 const DEFAULT_PRIORITY = 5;
+/** For requests that draw nothing themselves. */
+const greedy = resolveSampling({ temperature: 0 }, {});
 
 /**
  * A model of the DeepSeek-R1 family, loaded into this process. Any number of requests may be open at once.
@@ -208,24 +210,20 @@ export class DeepSeekR1 implements AsyncDisposable {
     const checked = checkLogprobsOptions(options);
     const { client, info, tokenizer, template } = this.#parts;
     const given = checkTextPrompt(prompt, info.vocabulary);
-    throwIfAborted(checked.signal);
-    this.#throwIfClosed();
-    const { ids } = await encodePrompt(given, checked, tokenizer, template, checked.signal).catch((error) => {
-      throwIfAborted(checked.signal);
-      throw error;
+    return score(client, checked, async (signal) => {
+      this.#throwIfClosed();
+      const { ids } = await encodePrompt(given, checked, tokenizer, template, signal);
+      if (ids.length > info.contextLength) throw overflow(ids.length, 0, info.contextLength);
+      return {
+        prompt: ids,
+        maxNewTokens: 0,
+        stopTokens: new Int32Array(),
+        sample: lowerPlan({}, greedy, { vocab: info.vocabulary, seed: 0, logprobs: checked.top ?? 0, minNewTokens: 0 }),
+        priority: checked.priority ?? DEFAULT_PRIORITY,
+        gated: false,
+        score: true,
+      };
     });
-    if (ids.length > info.contextLength) throw overflow(ids.length, 0, info.contextLength);
-    const sampling = { vocab: info.vocabulary, seed: 0, logprobs: checked.top ?? 0, minNewTokens: 0 };
-    const request: NativeRequest = {
-      prompt: ids,
-      maxNewTokens: 0,
-      stopTokens: new Int32Array(),
-      sample: lowerPlan({}, resolveSampling({ temperature: 0 }, {}), sampling),
-      priority: checked.priority ?? DEFAULT_PRIORITY,
-      gated: false,
-      score: true,
-    };
-    return score(client, request, checked);
   }
 
   /**
@@ -286,10 +284,9 @@ export class DeepSeekR1 implements AsyncDisposable {
     const context = { vocab: info.vocabulary, seed, logprobs, minNewTokens };
     const plan = lowerPlan(checked, resolveSampling(checked, checkpoint.generation), context);
     // Who chooses for itself is not to fail because the standard chain could not.
-    const own = () => lowerPlan({}, resolveSampling({ temperature: 0 }, {}), context);
     return {
       stopTokens: Int32Array.from(stopTokens),
-      sample: sampler ? own() : plan,
+      sample: sampler ? lowerPlan({}, greedy, context) : plan,
       priority: checked.priority ?? DEFAULT_PRIORITY,
       gated: sampler !== undefined,
       score: false,

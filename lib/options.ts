@@ -31,7 +31,7 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** 0 (last) to 9 (first): who is served when not all can be. Default 5. */
   priority?: number;
-  /** Milliseconds from the call; then the request rejects with `E_TIMEOUT`. Default: no limit. */
+  /** Milliseconds from the call (of `stream`: from the first `next()`) until it rejects with `E_TIMEOUT`. Default: none. */
   timeoutMs?: number;
 }
 
@@ -64,7 +64,7 @@ export interface LogprobsOptions extends PromptOptions, RunOptions {
 
 /** Something that is not right, but does not keep the model from working. */
 export interface Warning {
-  code: "device-fallback" | "long-context" | "short-context" | "precision-fallback";
+  code: "device-fallback" | "long-context" | "short-context";
   message: string;
 }
 

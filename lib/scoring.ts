@@ -5,32 +5,36 @@ import type { NativeLogprobs, NativeRequest } from "./native";
 import type { LogprobsOptions } from "./options";
 import { alternatives, type Logprobs } from "./results";
 
-/** @throws what made the request fail */
-export function score(client: EngineClient, request: NativeRequest, options: LogprobsOptions): Promise<Logprobs> {
+type Prepare = (signal: AbortSignal | undefined) => Promise<NativeRequest>;
+
+/**
+ * @param prepare encodes the text
+ * @throws what made the request fail
+ */
+export function score(client: EngineClient, options: LogprobsOptions, prepare: Prepare): Promise<Logprobs> {
   return new Promise((resolve, reject) => {
-    new Scoring(client, request, options, resolve, reject).start();
+    void new Scoring(client, options, resolve, reject).start(prepare);
   });
 }
 
 class Scoring implements RequestSink {
   readonly #client: EngineClient;
-  readonly #request: NativeRequest;
-  readonly #result: Logprobs;
+  readonly #options: LogprobsOptions;
   readonly #resolve: (result: Logprobs) => void;
   readonly #reject: (error: unknown) => void;
   readonly #interruption: Interruption;
+  #result: Logprobs = { tokens: [], logprobs: new Float32Array() };
   #id: number | undefined;
   #over = false;
 
   constructor(
     client: EngineClient,
-    request: NativeRequest,
     options: LogprobsOptions,
     resolve: (result: Logprobs) => void,
     reject: (error: unknown) => void,
   ) {
     this.#client = client;
-    this.#request = request;
+    this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#interruption = new Interruption(
@@ -38,16 +42,18 @@ class Scoring implements RequestSink {
       (error) => this.#fail(error),
       () => undefined,
     );
-    const tokens = Array.from(request.prompt);
-    this.#result = { tokens, logprobs: new Float32Array(tokens.length).fill(Number.NaN) };
-    if (options.top) this.#result.top = tokens.map(() => []);
   }
 
-  start(): void {
+  async start(prepare: Prepare): Promise<void> {
     this.#interruption.start();
     if (this.#over) return;
     try {
-      this.#id = this.#client.submit(this.#request, this);
+      const request = await prepare(this.#options.signal);
+      if (this.#over) return;
+      const tokens = Array.from(request.prompt);
+      this.#result = { tokens, logprobs: new Float32Array(tokens.length).fill(Number.NaN) };
+      if (this.#options.top) this.#result.top = tokens.map(() => []);
+      this.#id = this.#client.submit(request, this);
     } catch (error) {
       this.#fail(error);
     }

@@ -104,6 +104,8 @@ export const libraryDefaults: Readonly<SamplingDefaults> = {
 };
 
 const MAX_TOP_K = 0x7fffffff;
+/** Below it, dividing by the temperature would leave float32. */
+const MIN_TEMPERATURE = 0.001;
 
 /** Options after checking: ids and biases as typed arrays, everything else as given. */
 export interface CheckedSampling
@@ -140,7 +142,8 @@ export const samplingChecks: Checks = {
 
 function checkTemperature(value: unknown, name: string): number {
   if (typeof value !== "number") throw wrongType(name, "a number", value);
-  if (!(value === 0 || (value >= 0.001 && value <= 100))) throw outOfRange(name, "0 or from 0.001 to 100", value);
+  if (!(value === 0 || (value >= MIN_TEMPERATURE && value <= 100)))
+    throw outOfRange(name, "0 or from 0.001 to 100", value);
   return value;
 }
 
@@ -173,5 +176,8 @@ export function resolveSampling(
   for (const name of Object.keys(resolved) as (keyof SamplingDefaults)[]) {
     resolved[name] = options[name] ?? preset[name] ?? generationConfig[name] ?? libraryDefaults[name];
   }
+  // What a file says may lie outside of what callers may say: the nearest that can be done is meant.
+  if (resolved.temperature > 0) resolved.temperature = Math.max(resolved.temperature, MIN_TEMPERATURE);
+  resolved.topK = Math.min(resolved.topK, MAX_TOP_K);
   return resolved;
 }

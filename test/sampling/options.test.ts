@@ -70,6 +70,14 @@ describe("precedence", () => {
     });
   });
 
+  it("bends what a file says into what can be done", () => {
+    expect(resolveSampling({}, { temperature: 1e-5, topK: 1e12 })).toMatchObject({
+      temperature: 0.001,
+      topK: 2 ** 31 - 1,
+    });
+    expect(resolveSampling({}, { temperature: 0 }).temperature).toBe(0);
+  });
+
   it("has the presets that the design names", () => {
     expect(presets.creative.temperature).toBe(0.8);
     expect(presets.factual.temperature).toBe(0.3);
