@@ -45,7 +45,8 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   } catch (error) {
     if (broken) return exitCodes.ok;
     const code = exitCodeOf(error);
-    if (code !== exitCodes.interrupted) await err.line(describeError(error, err, commands[argv[0]] && argv[0]));
+    if (code !== exitCodes.interrupted)
+      await err.line(describeError(error, err, Object.hasOwn(commands, argv[0] ?? "") ? argv[0] : undefined));
     if (env.R1_DEBUG && error instanceof Error) await err.line(String(error.stack));
     return code;
   }

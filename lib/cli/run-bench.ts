@@ -9,7 +9,7 @@ const flags = {
   model: {
     value: "NAME",
     short: "m",
-    help: `a model folder, or a shape with made-up weights: ${Object.keys(shapes).join(", ")}`,
+    help: `a folder, or a shape with made-up weights: ${Object.keys(shapes).join(" ")}`,
   },
   device: { value: "NAME", help: "auto (default), cpu, cuda or cuda:N" },
   precision: { value: "TYPE", help: "f32, bf16 or fp16 (default: f32 on the CPU, bf16 on a GPU)" },

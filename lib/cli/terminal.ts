@@ -41,7 +41,8 @@ export class Output {
   }
 
   style(style: Style, text: string): string {
-    return this.#colours && text !== "" ? styleText(style, text) : text;
+    // The stream has been looked at already; styleText itself would look at standard output.
+    return this.#colours && text !== "" ? styleText(style, text, { validateStream: false }) : text;
   }
 }
 
