@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { devices } from "../support/devices";
-import { ended, run, start } from "./child";
+import { ended, run, start } from "./spawn-child";
 
 const CYCLES = 100;
 /** The first loads fill caches and the allocator's arenas. */

@@ -1,7 +1,7 @@
 /** Processes and worker threads that end at any stage, in any way, and never by a crash. */
 import { describe, expect, it } from "vitest";
 import { devices } from "../support/devices";
-import { type Ended, run } from "./child";
+import { type Ended, run } from "./spawn-child";
 
 const stages = ["loading", "idle", "streaming", "disposing"] as const;
 
