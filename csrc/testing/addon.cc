@@ -2,8 +2,11 @@
 // test/support/test-addon.ts documents what it exports.
 #include <napi.h>
 
+#include <atomic>
+
 #include "backend/backend.h"
 #include "backend/cuda/family.h"
+#include "engine/loader.h"
 #include "testing/failing_backend.h"
 #include "testing/load_spec.h"
 #include "testing/memory_source.h"
@@ -30,17 +33,16 @@ Napi::Value chosen_family(const Napi::CallbackInfo& info) {
 Napi::Value load_with_failure(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   return translated(env, [&] {
-    const Napi::Object from = info[0].ToObject();
-    const LoadSpec spec = load_spec(from);
+    const EngineSpec spec = load_spec(info[0].ToObject());
     AllocationCount count;
     count.fail_at = info[1].ToNumber().Int32Value();
+    const auto factory = [&](const BackendOptions& options, const DeviceSpec& device) {
+      return create_failing_backend(create_backend(options, device), count);
+    };
+    const auto cancelled = std::make_shared<std::atomic<bool>>(false);
     Napi::Value failed = env.Null();
     try {
-      const auto backend = create_failing_backend(create_backend(from), count);
-      const ModelFamily& family = model_family(spec.config.architecture);
-      family.plan(*backend, spec.config, spec.weights, spec.options);
-      const auto model = family.load(*backend, spec.config, spec.weights, spec.options, [](const WeightCount&) {});
-      const auto pool = backend->create_kv_pool(model->kv_layout(), 1);
+      load_model(spec, factory, cancelled, [](const ProgressEvent&) {});
     } catch (const Error& error) {
       Napi::Object failure = Napi::Object::New(env);
       failure.Set("code", std::string(error_code_name(error.code())));

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "base/tensor_file.h"
 #include "testing/values.h"
 
 namespace r1::testing {
@@ -30,44 +29,48 @@ ModelConfig model_config(const Napi::Object& from) {
   return config;
 }
 
-using Files = std::vector<std::shared_ptr<TensorFile>>;
+PartSpec part_spec(const Napi::Object& from) {
+  PartSpec part;
+  part.name = text_or(from, "name", "");
+  part.dtype = dtype_named(text_or(from, "dtype", ""));
+  part.rows = static_cast<int64_t>(number(from, "rows"));
+  part.cols = static_cast<int64_t>(number(from, "cols"));
+  part.file = static_cast<int32_t>(number_or(from, "file", -1));
+  part.offset = static_cast<int64_t>(number_or(from, "offset", 0));
+  part.seed = static_cast<int64_t>(number_or(from, "seed", 0));
+  part.scale = static_cast<float>(number_or(from, "scale", 0));
+  return part;
+}
 
-std::shared_ptr<TensorSource> part(const Napi::Object& from, const Files& files) {
-  const std::string name = text_or(from, "name", "");
-  const DType dtype = dtype_named(text_or(from, "dtype", ""));
-  const auto rows = static_cast<int64_t>(number(from, "rows"));
-  const auto cols = static_cast<int64_t>(number(from, "cols"));
-  if (present(from, "seed")) {
-    return std::make_shared<RandomTensor>(name, dtype, rows, cols, static_cast<int64_t>(number(from, "seed")),
-                                          static_cast<float>(number(from, "scale")));
-  }
-  const auto file = static_cast<size_t>(number(from, "file"));
-  R1_CHECK(file < files.size(), ErrorCode::kInvalidArgument, name + " names a file that is not in the list");
-  return std::make_shared<FileTensor>(name, dtype, rows, cols, files[file],
-                                      static_cast<int64_t>(number(from, "offset")));
+template <class F>
+void each(const Napi::Object& from, const char* name, F&& visit) {
+  const auto list = object(from, name).As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) visit(list.Get(i));
 }
 
 }  // namespace
 
-LoadSpec load_spec(const Napi::Object& from) {
-  LoadSpec spec;
+EngineSpec load_spec(const Napi::Object& from) {
+  EngineSpec spec;
   spec.config = model_config(object(from, "config"));
-  spec.options.precision = dtype_named(text_or(from, "precision", "f32"));
-  spec.options.max_rows = static_cast<int32_t>(number_or(from, "prefillRows", 0));
-  if (spec.options.max_rows <= 0) spec.options.max_rows = 512;
-  Files files;
-  const auto paths = object(from, "files").As<Napi::Array>();
-  for (uint32_t i = 0; i < paths.Length(); ++i) {
-    files.push_back(std::make_shared<TensorFile>(paths.Get(i).ToString().Utf8Value()));
-  }
-  const auto weights = object(from, "weights").As<Napi::Array>();
-  for (uint32_t i = 0; i < weights.Length(); ++i) {
-    const Napi::Object entry = weights.Get(i).ToObject();
-    WeightParts& weight = spec.weights[text_or(entry, "name", "")];
+  each(from, "files", [&](const Napi::Value& path) { spec.files.push_back(path.ToString().Utf8Value()); });
+  each(from, "weights", [&](const Napi::Value& value) {
+    const Napi::Object entry = value.ToObject();
+    WeightEntry& weight = spec.weights.emplace_back();
     weight.name = text_or(entry, "name", "");
-    const auto parts = object(entry, "parts").As<Napi::Array>();
-    for (uint32_t p = 0; p < parts.Length(); ++p) weight.parts.push_back(part(parts.Get(p).ToObject(), files));
-  }
+    each(entry, "parts", [&](const Napi::Value& part) { weight.parts.push_back(part_spec(part.ToObject())); });
+  });
+  spec.device.kind = text_or(from, "device", "cpu") == "cuda" ? DeviceKind::kCuda : DeviceKind::kCpu;
+  spec.device.index = integer(from, "deviceIndex");
+  spec.device.kernel_file = text_or(from, "kernelFile", "");
+  spec.device.threads = integer(from, "threads");
+  spec.device.family = text_or(from, "family", "");
+  spec.precision = dtype_named(text_or(from, "precision", "f32"));
+  spec.context_length = integer(from, "contextLength");
+  spec.kv_memory = static_cast<int64_t>(number(from, "kvMemory"));
+  spec.memory_limit = static_cast<int64_t>(number(from, "memoryLimit"));
+  spec.max_sequences = integer(from, "maxSequences");
+  spec.prefill_rows = integer(from, "prefillRows");
   return spec;
 }
 

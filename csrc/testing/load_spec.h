@@ -1,17 +1,11 @@
-// lib/native.ts's NativeLoadSpec as the model layer takes it.
+// lib/native.ts's NativeLoadSpec as the engine takes it, for specs that tests build: nothing is validated here.
 #pragma once
 #include <napi.h>
 
-#include "model/model.h"
+#include "engine/engine_spec.h"
 
 namespace r1::testing {
 
-struct LoadSpec {
-  ModelConfig config;
-  WeightTable weights;
-  ModelOptions options;
-};
-
-LoadSpec load_spec(const Napi::Object& from);
+EngineSpec load_spec(const Napi::Object& from);
 
 }  // namespace r1::testing

@@ -7,6 +7,18 @@
 #include "testing/values.h"
 
 namespace r1::testing {
+namespace {
+
+std::unique_ptr<Backend> create(const Napi::Object& from) {
+  const BackendOptions options = backend_options(from);
+  const std::string device = text_or(from, "device", "cpu");
+  if (device == "cpu") return create_cpu_backend(options);
+  R1_CHECK(device == "cuda", ErrorCode::kInvalidArgument, "device must be cpu or cuda, found " + device);
+  return create_cuda_backend(options, static_cast<int>(number_or(from, "deviceIndex", 0)),
+                             text_or(from, "kernelFile", ""));
+}
+
+}  // namespace
 
 BackendOptions backend_options(const Napi::Object& from) {
   BackendOptions options{};
@@ -18,15 +30,6 @@ BackendOptions backend_options(const Napi::Object& from) {
   options.threads = static_cast<int32_t>(number_or(from, "threads", 0));
   options.family = text_or(from, "family", "");
   return options;
-}
-
-std::unique_ptr<Backend> create_backend(const Napi::Object& from) {
-  const BackendOptions options = backend_options(from);
-  const std::string device = text_or(from, "device", "cpu");
-  if (device == "cpu") return create_cpu_backend(options);
-  R1_CHECK(device == "cuda", ErrorCode::kInvalidArgument, "device must be cpu or cuda, found " + device);
-  return create_cuda_backend(options, static_cast<int>(number_or(from, "deviceIndex", 0)),
-                             text_or(from, "kernelFile", ""));
 }
 
 Napi::Function TestBackend::define(Napi::Env env) {
@@ -52,7 +55,7 @@ TestBackend::TestBackend(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Test
   const Napi::Object options = info[0].ToObject();
   translated(info.Env(), [&] {
     precision_ = backend_options(options).precision;
-    backend_ = create_backend(options);
+    backend_ = create(options);
   });
 }
 

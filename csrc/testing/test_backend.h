@@ -42,6 +42,5 @@ class TestBackend : public Napi::ObjectWrap<TestBackend> {
 
 /** From the options that test-addon.ts documents. */
 BackendOptions backend_options(const Napi::Object& from);
-std::unique_ptr<Backend> create_backend(const Napi::Object& from);
 
 }  // namespace r1::testing

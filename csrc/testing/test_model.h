@@ -2,9 +2,7 @@
 #pragma once
 #include <napi.h>
 
-#include <memory>
-
-#include "model/model.h"
+#include "engine/loader.h"
 
 namespace r1::testing {
 
@@ -17,9 +15,7 @@ class TestModel : public Napi::ObjectWrap<TestModel> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
-  std::unique_ptr<Backend> backend_;  // outlives the others
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<KvPool> kv_;
+  LoadedModel loaded_;
 };
 
 }  // namespace r1::testing
