@@ -1,0 +1,119 @@
+// The suite on a GPU, and the record of its last run there: test/gpu-run.json.
+//   node scripts/gpu-run.mjs [--out FILE] [vitest arguments]   runs it; needs an NVIDIA GPU, not git
+//   node scripts/gpu-run.mjs --check                           says what has changed since; never fails
+//
+// A folder's tree is the SHA-256 over its files in order of their paths, each as "<sha256 of its bytes>  <path>\n" with
+// the path relative to the folder. Unlike git's tree hashes it can be computed where there is no git, and it tells apart
+// what is not committed.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const record = join(root, "test/gpu-run.json");
+const folders = ["cuda", "csrc", "lib"];
+
+/** Paths of all files under `folder`, relative to it, in byte order. */
+function filesOf(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+/** The tree of a folder of the repository, as described above. */
+export function treeHash(folder) {
+  const base = join(root, folder);
+  const sha256 = (data) => createHash("sha256").update(data).digest("hex");
+  const lines = filesOf(base).map((path) => `${sha256(readFileSync(join(base, path)))}  ${path}\n`);
+  return sha256(lines.join(""));
+}
+
+function output(command, args) {
+  const { status, stdout } = spawnSync(command, args, { cwd: root, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+/** "NVIDIA H200" and "580.159.04" of the first card. */
+function card() {
+  const line = output("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"])?.split("\n")[0];
+  if (!line) throw new Error("nvidia-smi found no GPU here; this script records runs on one");
+  const [device, driver] = line.split(",").map((field) => field.trim());
+  return { device, driver };
+}
+
+/** The commit the tree stands on, where git can tell; R1_COMMIT where it cannot. */
+function commit() {
+  const head = output("git", ["rev-parse", "HEAD"]);
+  if (!head) return process.env.R1_COMMIT ?? "unknown";
+  return output("git", ["status", "--porcelain", "--", ...folders]) === "" ? head : `${head} and changes`;
+}
+
+/** Runs vitest with the GPU insisted on and returns its JSON report. */
+function runSuite(vitestArguments) {
+  const folder = mkdtempSync(join(tmpdir(), "r1-gpu-run-"));
+  try {
+    const file = join(folder, "report.json");
+    const vitest = join(root, "node_modules/vitest/vitest.mjs");
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+    const env = { ...process.env, R1_TEST_DEVICE: "cuda" };
+    const { status } = spawnSync(process.execPath, [vitest, "run", ...reporters, ...vitestArguments], {
+      cwd: root,
+      env,
+      stdio: "inherit",
+    });
+    if (!existsSync(file)) throw new Error(`vitest ended with status ${status} and wrote no report`);
+    return { status, report: JSON.parse(readFileSync(file, "utf8")) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function run(argv) {
+  const at = argv.indexOf("--out");
+  const [, out] = at >= 0 ? argv.splice(at, 2) : [undefined, record];
+  const { device, driver } = card();
+  // Before the run: what is tested is what lies here now.
+  const trees = Object.fromEntries(folders.map((folder) => [folder, treeHash(folder)]));
+  const { status, report } = runSuite(argv);
+  const counts = {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + report.numTodoTests,
+    failedFiles: report.testResults.filter((file) => file.status === "failed").length,
+  };
+  const seconds = Math.round((Date.now() - report.startTime) / 1000);
+  const entry = { device, driver, date: new Date().toISOString(), commit: commit(), seconds, counts, trees };
+  if (argv.length > 0) entry.arguments = argv;
+  writeFileSync(out, `${JSON.stringify(entry, null, 2)}\n`);
+  console.log(`${out}: ${device}, driver ${driver}: ${JSON.stringify(counts)}`);
+  process.exitCode = status ?? 1;
+}
+
+/** Compares the record with the tree. */
+function check() {
+  if (!existsSync(record)) {
+    console.log("!!! The suite has never been recorded on a GPU: there is no test/gpu-run.json. !!!");
+    return;
+  }
+  const { device, driver, date, commit: at, counts, trees, arguments: only } = JSON.parse(readFileSync(record, "utf8"));
+  console.log(`Last GPU run: ${device}, driver ${driver}, ${date}, commit ${at}: ${JSON.stringify(counts)}`);
+  if (only) console.log(`It ran a part of the suite only: ${only.join(" ")}`);
+  if (counts.failed + counts.failedFiles > 0) {
+    console.log(`!!! ${counts.failed} tests in ${counts.failedFiles} files FAILED in it. !!!`);
+  }
+  const changed = folders.filter((folder) => trees[folder] !== treeHash(folder));
+  if (changed.length === 0) console.log(`${folders.join("/, ")}/ are as they were then.`);
+  else console.log(`!!! CHANGED since the last GPU run: ${changed.map((f) => `${f}/`).join(", ")} !!!`);
+}
+
+try {
+  if (process.argv.includes("--check")) check();
+  else run(process.argv.slice(2));
+} catch (error) {
+  console.error(`gpu-run: ${error.message}`);
+  process.exitCode = process.argv.includes("--check") ? 0 : 1;
+}
