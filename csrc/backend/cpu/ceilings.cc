@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <vector>
 
 #include "backend/cpu/cpu_backend.h"
 
@@ -17,17 +18,22 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/** Best of the rounds that fit in kSeconds, at least three, of what `round` returns per second. */
+/**
+ * Median over rounds of what `round` returns per second: rounds of at least kSeconds / 10 until kSeconds have passed.
+ * The median, because results are compared with work that takes long enough to meet whatever else the machine is doing.
+ */
 template <class Round>
-double best_rate(Round round) {
-  double best = 0;
+double median_rate(Round round) {
+  std::vector<double> rates;
   const auto start = std::chrono::steady_clock::now();
-  for (int n = 0; n < 3 || seconds_since(start) < kSeconds; ++n) {
+  while (rates.size() < 3 || seconds_since(start) < kSeconds) {
     const auto begin = std::chrono::steady_clock::now();
-    const double amount = round();
-    best = std::max(best, amount / seconds_since(begin));
+    double amount = 0;
+    while (amount == 0 || seconds_since(begin) < kSeconds / 10) amount += round();
+    rates.push_back(amount / seconds_since(begin));
   }
-  return best;
+  std::nth_element(rates.begin(), rates.begin() + static_cast<int64_t>(rates.size() / 2), rates.end());
+  return rates[rates.size() / 2];
 }
 
 }  // namespace
@@ -45,22 +51,22 @@ Ceilings CpuBackend::measure_ceilings() {
     std::memset(to.data() + at, 0, static_cast<size_t>(bytes));
   });
   std::atomic<float> sink{0};  // keeps the loops from being optimised away
-  result.read_bytes_per_s = best_rate([&] {
+  result.read_bytes_per_s = median_rate([&] {
     over_pieces([&](int64_t at, int64_t bytes) { sink = kernels_.stream_read(from.data() + at, bytes); });
     return static_cast<double>(kBufferBytes);
   });
-  result.copy_bytes_per_s = best_rate([&] {
+  result.copy_bytes_per_s = median_rate([&] {
     over_pieces(
         [&](int64_t at, int64_t bytes) { std::memcpy(to.data() + at, from.data() + at, static_cast<size_t>(bytes)); });
     return static_cast<double>(kBufferBytes);
   });
   const auto multiply_adds = [&](int64_t (*spin)(int64_t, float*)) {
-    return best_rate([&] {
+    return median_rate([&] {
       std::atomic<int64_t> done{0};
       pool_.parallel_for(8 * pool_.threads(), 1, [&](int64_t begin, int64_t end, int) {
         for (int64_t i = begin; i < end; ++i) {
           float value = 0.5f;
-          done += spin(100000, &value);
+          done += spin(20000, &value);
           sink = value;
         }
       });
@@ -68,7 +74,7 @@ Ceilings CpuBackend::measure_ceilings() {
     });
   };
   result.f32_macs_per_s = multiply_adds(kernels_.spin_f32);
-  if (kernels_.spin_bf16) result.bf16_macs_per_s = multiply_adds(kernels_.spin_bf16);
+  if (const Kernels* dots = bf16_dot_kernels()) result.bf16_macs_per_s = multiply_adds(dots->spin_bf16);
   return result;
 }
 

@@ -122,6 +122,9 @@ struct Kernels {
   /** Σ exp(x − max), summed in double. */
   double (*sum_exp)(const float* x, float max, int64_t n);
 
+  /** out[i] = sampling::weight_of(z[i] / temperature, largest / temperature), bit for bit. */
+  void (*weigh)(const float* z, float largest, float temperature, int64_t n, uint64_t* out);
+
   /** For measure_ceilings: a value that depends on every byte; multiply-adds done per call. */
   float (*stream_read)(const void* data, int64_t bytes);
   int64_t (*spin_f32)(int64_t rounds, float* sink);
@@ -136,5 +139,7 @@ const Kernels* neon_kernels();
 
 /** The best table this machine can run, or the named one. Throws kUnsupported naming what is missing. */
 const Kernels& choose_kernels(std::string_view family);
+/** A table with bfloat16 dot products if this machine has them, whether or not it is the best: for measure_ceilings. */
+const Kernels* bf16_dot_kernels();
 
 }  // namespace r1::cpu

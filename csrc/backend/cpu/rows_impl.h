@@ -223,5 +223,38 @@ double sum_exp(const float* x, float largest, int64_t n) {
   return total;
 }
 
+/** Sixteen weights; the steps of sampling::weight_of (backend/sample_math.h) in vectors. */
+inline void weigh16(Vec z, Vec temperature, Vec z_max, uint64_t* out) {
+  const Vec x = mul(sub(div(z, temperature), z_max), set1(kLog2E));
+  const Vec n = floor(x);
+  const Vec f = sub(x, n);
+  Vec p = set1(0.00015469732f);
+  for (float c : {0.0013427734f, 0.009618129f, 0.05550411f, 0.24022651f, 0.69314718f, 1.0f}) {
+    p = add(mul(p, f), set1(c));  // rounded twice, as the definition asks
+  }
+  float powers[16], exponents[16];
+  store(powers, p);
+  store(exponents, if_below(x, set1(-32.0f), set1(-60.0f), n));  // -60 makes the weight 0
+  for (int i = 0; i < 16; ++i) {
+    uint32_t u;
+    __builtin_memcpy(&u, powers + i, sizeof u);
+    u = u > 0x3fffffffu ? 0x3fffffffu : u;
+    const uint64_t mantissa = (u & 0x7fffffu) | 0x800000u;
+    const int shift = static_cast<int>(exponents[i]) + 9;
+    const int left = shift > 0 ? shift : 0, right = shift < 0 ? -shift : 0;
+    out[i] = (mantissa << (left & 63)) >> (right & 63);
+  }
+}
+
+void weigh(const float* z, float largest, float temperature, int64_t n, uint64_t* out) {
+  const Vec t = set1(temperature), z_max = set1(largest / temperature);
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) weigh16(load(z + i), t, z_max, out + i);
+  if (i == n) return;
+  uint64_t last[16];
+  weigh16(load_n(z + i, static_cast<int>(n - i)), t, z_max, last);
+  __builtin_memcpy(out + i, last, static_cast<size_t>(n - i) * sizeof *out);
+}
+
 }  // namespace
 }  // namespace r1::cpu

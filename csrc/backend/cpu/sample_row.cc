@@ -1,6 +1,7 @@
 #include "backend/cpu/sample_row.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -77,44 +78,82 @@ int32_t lowest_of_largest(const float* z, float largest, int32_t vocab) {
   return 0;
 }
 
-/** Everything with a weight above zero. */
-void collect(const float* z, float largest, float temperature, int32_t vocab, std::vector<Candidate>* out) {
-  out->clear();
-  const float z_max = sampling::f_div(largest, temperature);
-  // A logit below this certainly has weight zero (e^-23 < 2^-33); the slack covers the roundings of the division.
-  const double slack = 1e-6 * std::abs(static_cast<double>(largest));
-  const float cut = static_cast<float>(static_cast<double>(largest) - 23.0 * static_cast<double>(temperature) - slack);
-  for (int32_t i = 0; i < vocab; ++i) {
-    if (z[i] < cut) continue;
-    const uint64_t weight = sampling::weight_of(sampling::f_div(z[i], temperature), z_max);
-    if (weight != 0) out->push_back({weight, i});
+/** Weights by their bit length: how many and how much, so that most of the vocabulary need not be looked at again. */
+struct Histogram {
+  int32_t counts[34] = {};
+  uint64_t sums[34] = {};
+  uint64_t total = 0;
+
+  explicit Histogram(const std::vector<uint64_t>& weights) {
+    for (const uint64_t w : weights) {
+      const int length = std::bit_width(w);
+      ++counts[length];
+      sums[length] += w;
+    }
+    for (int i = 1; i < 34; ++i) total += sums[i];
   }
+
+  /** The smallest weight of the longest buckets that together satisfy `enough(count, sum)`; 1 when none do. */
+  template <class Enough>
+  uint64_t cut(Enough enough) const {
+    int64_t count = 0;
+    uint64_t sum = 0;
+    for (int length = 33; length > 0; --length) {
+      count += counts[length];
+      sum += sums[length];
+      if (enough(count, sum)) return uint64_t{1} << (length - 1);
+    }
+    return 1;
+  }
+};
+
+uint64_t draw_threshold(const SampleRow& row, uint64_t total) {
+  return sampling::draw_threshold(sampling::philox_word0(row.seed, row.position, row.choice, 0), total);
 }
 
-void keep_top_k(int32_t k, std::vector<Candidate>* candidates) {
-  const size_t count = static_cast<size_t>(k);
-  if (k <= 0 || count >= candidates->size()) return;
-  std::nth_element(candidates->begin(), candidates->begin() + k, candidates->end(), before);
-  candidates->resize(count);
+/** The smallest weight that the first filter in force, or the draw if there is none, can let through. */
+uint64_t first_cut(const SampleRow& row, const Histogram& histogram) {
+  if (row.top_k > 0) return histogram.cut([&](int64_t count, uint64_t) { return count >= row.top_k; });
+  if (row.top_p < sampling::kFullWeight) {
+    return histogram.cut(
+        [&](int64_t, uint64_t sum) { return sampling::top_p_reached(sum, row.top_p, histogram.total); });
+  }
+  if (row.min_p > 0) return row.min_p;
+  const uint64_t threshold = draw_threshold(row, histogram.total);
+  return histogram.cut([&](int64_t, uint64_t sum) { return sum > threshold; });
 }
 
-void keep_top_p(uint64_t p, std::vector<Candidate>* candidates) {
-  if (p >= sampling::kFullWeight) return;
-  const uint64_t total = total_weight(candidates->data(), candidates->data() + candidates->size());
-  candidates->resize(shortest_prefix(candidates, [&](uint64_t sum) { return sampling::top_p_reached(sum, p, total); }));
-}
-
-void keep_min_p(uint64_t min_p, std::vector<Candidate>* candidates) {
-  if (min_p == 0) return;
-  std::erase_if(*candidates, [&](const Candidate& c) { return c.weight < min_p; });
-}
-
-int32_t draw(const SampleRow& row, std::vector<Candidate>* candidates) {
-  const uint64_t total = total_weight(candidates->data(), candidates->data() + candidates->size());
-  const uint32_t r = sampling::philox_word0(row.seed, row.position, row.choice, 0);
-  const uint64_t threshold = sampling::draw_threshold(r, total);
-  const size_t count = shortest_prefix(candidates, [&](uint64_t sum) { return sum > threshold; });
-  return (*candidates)[count - 1].id;
+/** top-k → top-p → min-p → draw over weights in the order of comes_before. */
+int32_t draw(const SampleRow& row, SampleScratch* scratch) {
+  const std::vector<uint64_t>& weights = scratch->weights;
+  std::vector<Candidate>& candidates = scratch->candidates;
+  const Histogram histogram(weights);
+  const uint64_t cut = first_cut(row, histogram);
+  candidates.clear();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] >= cut) candidates.push_back({weights[i], static_cast<int32_t>(i)});
+  }
+  uint64_t total = histogram.total;  // of what is kept so far, candidates or not
+  const auto recount = [&] { total = total_weight(candidates.data(), candidates.data() + candidates.size()); };
+  if (row.top_k > 0) {
+    if (static_cast<size_t>(row.top_k) < candidates.size()) {
+      std::nth_element(candidates.begin(), candidates.begin() + row.top_k, candidates.end(), before);
+      candidates.resize(static_cast<size_t>(row.top_k));
+    }
+    recount();
+  }
+  if (row.top_p < sampling::kFullWeight) {
+    const auto reached = [&](uint64_t sum) { return sampling::top_p_reached(sum, row.top_p, total); };
+    candidates.resize(shortest_prefix(&candidates, reached));
+    recount();
+  }
+  if (row.min_p > 0) {
+    std::erase_if(candidates, [&](const Candidate& c) { return c.weight < row.min_p; });
+    recount();
+  }
+  if (candidates.empty()) return -1;
+  const uint64_t threshold = draw_threshold(row, total);
+  return candidates[shortest_prefix(&candidates, [&](uint64_t sum) { return sum > threshold; }) - 1].id;
 }
 
 /** Logprobs of `token` and of the best few under softmax of the unmodified logits. */
@@ -149,12 +188,9 @@ int32_t choose(const Kernels& kernels, const SampleRow& row, const LogitEdit* ed
   if (z != logits) largest = kernels.row_max(z, vocab, &bad);
   if (largest == kNegativeInfinity) return -1;
   if (row.temperature == 0) return lowest_of_largest(z, largest, vocab);
-  collect(z, largest, row.temperature, vocab, &scratch->candidates);
-  keep_top_k(row.top_k, &scratch->candidates);
-  keep_top_p(row.top_p, &scratch->candidates);
-  keep_min_p(row.min_p, &scratch->candidates);
-  if (scratch->candidates.empty()) return -1;
-  return draw(row, &scratch->candidates);
+  scratch->weights.resize(static_cast<size_t>(vocab));
+  kernels.weigh(z, largest, row.temperature, vocab, scratch->weights.data());
+  return draw(row, scratch);
 }
 
 }  // namespace

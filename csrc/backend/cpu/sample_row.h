@@ -16,6 +16,7 @@ struct Candidate {
 /** Memory that is kept from token to token. */
 struct SampleScratch {
   std::vector<float> adjusted;
+  std::vector<uint64_t> weights;
   std::vector<Candidate> candidates;
 };
 

@@ -28,6 +28,7 @@ constexpr Kernels make_kernels(std::string_view family, std::string_view detail)
   k.expand_panel = expand_panel;
   k.row_max = row_max;
   k.sum_exp = sum_exp;
+  k.weigh = weigh;
   k.stream_read = stream_read;
   k.spin_f32 = spin_f32_chains<kSpinChains>;
   return k;

@@ -47,6 +47,7 @@ inline Vec keep(Vec a, int begin, int end, float other) {
   return {_mm512_mask_mov_ps(_mm512_set1_ps(other), mask, a.v)};
 }
 inline Vec round_whole(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Vec floor(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 /** a · 2^n for whole n in [−126, 127]. */
 inline Vec scale_pow2(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 /** Sixteen pairs of bfloat16: the first and the second of each. */

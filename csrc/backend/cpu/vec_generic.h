@@ -88,6 +88,9 @@ inline Vec keep(const Vec& a, int begin, int end, float other) {
 inline Vec round_whole(const Vec& a) {
   return each([&](int i) { return (a.v[i] + 12582912.0f) - 12582912.0f; });  // 1.5 · 2^23
 }
+inline Vec floor(const Vec& a) {
+  return each([&](int i) { return std::floor(a.v[i]); });
+}
 /** a · 2^n for whole n in [−126, 127]. */
 inline Vec scale_pow2(const Vec& a, const Vec& n) {
   return each([&](int i) { return a.v[i] * std::bit_cast<float>((bits(n.v[i] + 12582912.0f) << 23) + 0x3f800000u); });

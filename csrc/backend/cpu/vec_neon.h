@@ -82,6 +82,9 @@ inline Vec keep(Vec a, int begin, int end, float other) {
 inline Vec round_whole(Vec a) {
   return each([&](int i) { return vrndnq_f32(a.v[i]); });
 }
+inline Vec floor(Vec a) {
+  return each([&](int i) { return vrndmq_f32(a.v[i]); });
+}
 /** a · 2^n for whole n in [−126, 127]. */
 inline Vec scale_pow2(Vec a, Vec n) {
   return each([&](int i) {
