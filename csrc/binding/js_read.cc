@@ -1,5 +1,6 @@
 #include "binding/js_read.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -54,6 +55,7 @@ Napi::Array JsObject::array(const char* key) const {
 std::vector<JsObject> JsObject::objects(const char* key) const {
   const Napi::Array values = array(key);
   std::vector<JsObject> objects;
+  objects.reserve(std::min<uint32_t>(values.Length(), 1024));  // the length of a sparse array is anybody's guess
   for (uint32_t i = 0; i < values.Length(); ++i) {
     objects.emplace_back(values.Get(i), name_ + "." + key + "[" + std::to_string(i) + "]");
   }

@@ -141,7 +141,7 @@ std::optional<Failure> Engine::generate(Generator& generator) {
     }
   } catch (...) {
     if (!stopping_->load()) {
-      const Failure failure = current_failure();
+      Failure failure = current_failure();
       generator.fail_all(failure);
       reject(commands, failure);
       publish({});
@@ -182,7 +182,7 @@ void Engine::end() {
     stats_ = {};
     commands = std::exchange(commands_, {});
   }
-  reject(std::move(commands), {ErrorCode::kDisposed, "The model was disposed."});
+  reject(commands, {ErrorCode::kDisposed, "The model was disposed."});
   events_.push(DisposedEvent{});
   events_.flush();
 }

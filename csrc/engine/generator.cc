@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -80,12 +81,12 @@ std::unique_ptr<Sequence> Generator::open(Request request) {
   auto s = std::make_unique<Sequence>(std::move(request), vocab_);
   s->max_length =
       static_cast<int32_t>(std::min<int64_t>(max_length(), int64_t{s->prompt_length} + s->request.max_new_tokens));
-  if (s->request.sample.allow && !s->request.gated && !s->request.score) {
-    const std::vector<uint32_t> words = allow_mask(*s->request.sample.allow, vocab_);
+  const auto allow = std::exchange(s->request.sample.allow, std::nullopt);
+  if (allow && !s->request.gated && !s->request.score) {
+    const std::vector<uint32_t> words = allow_mask(*allow, vocab_);
     const auto bytes = static_cast<int64_t>(words.size() * sizeof(uint32_t));
     s->mask = backend_.allocate(bytes);
     backend_.upload(s->mask->data, words.data(), bytes);
-    s->request.sample.allow.reset();
   }
   return s;
 }

@@ -43,6 +43,7 @@ std::shared_ptr<TensorSource> make_source(const PartSpec& part, const std::vecto
 
 WeightTable open_weights(const EngineSpec& spec, const CancelFlag& cancelled) {
   std::vector<std::shared_ptr<TensorFile>> files;
+  files.reserve(spec.files.size());
   for (const std::string& path : spec.files) files.push_back(std::make_shared<TensorFile>(path));
   WeightTable table;
   for (const WeightEntry& entry : spec.weights) {

@@ -46,13 +46,12 @@ MemoryPlan plan_memory(const ModelPlan& model, int64_t logits_bytes, const Devic
                " tokens takes " + format_bytes(block_bytes) + " with this model. Give it more.");
 
   MemoryPlan plan{.weight_bytes = model.weight_bytes, .workspace_bytes = model.workspace_bytes + logits_bytes};
-  const int64_t kv_required = spec.kv_memory > 0 ? spec.kv_memory : smallest;
-  if (kv_required > limit - plan.weight_bytes - plan.workspace_bytes) refuse(plan, device, spec, limit, kv_required);
+  const int64_t useful = std::min<int64_t>(context_blocks * spec.max_sequences, INT32_MAX) * block_bytes;
+  const int64_t required = spec.kv_memory > 0 ? std::min(spec.kv_memory, useful) : smallest;
+  if (required > limit - plan.weight_bytes - plan.workspace_bytes) refuse(plan, device, spec, limit, required);
 
-  const int64_t kv_bytes =
-      spec.kv_memory > 0 ? spec.kv_memory : std::max(smallest, default_kv_bytes(plan, device, spec, limit));
-  const int64_t useful_blocks = context_blocks * spec.max_sequences;
-  plan.kv_max_blocks = std::min({kv_bytes / block_bytes, useful_blocks, int64_t{INT32_MAX}});
+  const int64_t wanted = spec.kv_memory > 0 ? required : default_kv_bytes(plan, device, spec, limit);
+  plan.kv_max_blocks = std::min(std::max(wanted, required), useful) / block_bytes;
   plan.kv_max_bytes = plan.kv_max_blocks * block_bytes;
   return plan;
 }
