@@ -114,7 +114,7 @@ export class Encoder {
     try {
       this.#library = new Library(
         {
-          model: { ...json.model, type: "BPE", vocab: plainVocabulary(json) },
+          model: { ...json.model, type: "BPE", vocab: {} },
           added_tokens: [],
           normalizer: json.normalizer,
           pre_tokenizer: { type: "Sequence", pretokenizers: steps },
@@ -126,10 +126,12 @@ export class Encoder {
     } catch (cause) {
       throw new R1Error("E_UNSUPPORTED", `tokenizer.json cannot be used: ${(cause as Error).message}`, { cause });
     }
-    const { tokens_to_ids: ids, unk_token_id: unknown } = this.#library.model as unknown as {
-      tokens_to_ids: Map<string, number>;
-      unk_token_id: number | undefined;
-    };
+    // Put in afterwards: the library takes an object, and going through one of this size takes long.
+    const model = this.#library.model as NonNullable<Library["model"]>;
+    const ids = plainVocabulary(json);
+    model.tokens_to_ids = ids;
+    const unknown = ids.get(json.model.unk_token ?? "");
+    model.unk_token_id = unknown;
     this.#idOf = (token) => ids.get(token) ?? unknown;
   }
 
@@ -180,14 +182,14 @@ export class Encoder {
  * The vocabulary less the added tokens that no merge makes: with `ignore_merges` a piece is looked up whole, and text must
  * not reach a control token that way.
  */
-function plainVocabulary(json: TokenizerJson): Record<string, number> {
+function plainVocabulary(json: TokenizerJson): Map<string, number> {
   const { vocab, merges, unk_token } = json.model;
-  if (json.model.ignore_merges !== true) return vocab;
+  const plain = new Map(vocab);
+  if (json.model.ignore_merges !== true) return plain;
   const made = new Set(
     merges.map((merge) => (typeof merge === "string" ? merge.replace(" ", "") : (merge as string[]).join(""))),
   );
-  const plain = { ...vocab };
   for (const { content } of json.addedTokens)
-    if (content !== unk_token && !made.has(content) && [...content].length > 1) delete plain[content];
+    if (content !== unk_token && !made.has(content) && [...content].length > 1) plain.delete(content);
   return plain;
 }

@@ -22,7 +22,8 @@ export interface AddedToken {
 export interface TokenizerJson {
   model: {
     type?: string;
-    vocab: Record<string, number>;
+    /** Ids by token. A map: objects with so many keys are slow to go through. */
+    vocab: ReadonlyMap<string, number>;
     merges: unknown[];
     unk_token?: string | null;
     ignore_merges?: boolean;
@@ -93,7 +94,8 @@ export function parseTokenizerJson(text: string, path = "tokenizer.json"): Token
       `${path}: model type ${JSON.stringify(model.type)} is not supported; expected "BPE".`,
     );
   if (!isObject(model.vocab)) throw bad('"model.vocab" must map tokens to ids.');
-  for (const [token, id] of Object.entries(model.vocab))
+  const vocab = new Map(Object.entries(model.vocab));
+  for (const [token, id] of vocab)
     if (!isTokenId(id))
       throw bad(`token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}; expected an integer ≥ 0.`);
   if (!Array.isArray(model.merges)) throw bad('"model.merges" must be an array.');
@@ -102,7 +104,7 @@ export function parseTokenizerJson(text: string, path = "tokenizer.json"): Token
   const added = json.added_tokens ?? [];
   if (!Array.isArray(added)) throw bad('"added_tokens" must be an array.');
   return {
-    model: model as TokenizerJson["model"],
+    model: { ...(model as Omit<TokenizerJson["model"], "vocab">), vocab: vocab as Map<string, number> },
     addedTokens: added.map((entry) => addedToken(entry, path)),
     normalizer: objectOrNull(json, "normalizer", path),
     preTokenizer: objectOrNull(json, "pre_tokenizer", path),

@@ -56,7 +56,7 @@ export class Tokenizer {
     this.config = config;
     this.added = new AddedTokens(tokenizer.addedTokens);
     const tokens: (string | undefined)[] = [];
-    for (const [token, id] of Object.entries(tokenizer.model.vocab)) tokens[id] = token;
+    for (const [token, id] of tokenizer.model.vocab) tokens[id] = token;
     for (const { content, id } of tokenizer.addedTokens) tokens[id] = content;
     this.size = tokens.length;
     this.#encoder = new Encoder(tokenizer);
@@ -178,13 +178,17 @@ function namedToken(config: Record<string, unknown>, name: string): string | und
  * What special tokens are added around a text. `add_bos_token` and `add_eos_token` of tokenizer_config.json decide where
  * they are given, then the template of tokenizer.json, then the tokenizer class: Llama's adds BOS.
  */
-function surroundings(files: TokenizerFiles, added: AddedTokens, vocab: Record<string, number>): [number[], number[]] {
+function surroundings(
+  files: TokenizerFiles,
+  added: AddedTokens,
+  vocab: ReadonlyMap<string, number>,
+): [number[], number[]] {
   const { config, tokenizer } = files;
   let [before, after] = templateTokens(tokenizer.postProcessor) ?? [[], []];
   const named = (name: string): number[] => {
     const text = namedToken(config, name);
     if (text === undefined) return [];
-    const id = added.byText(text)?.id ?? (Object.hasOwn(vocab, text) ? vocab[text] : undefined);
+    const id = added.byText(text)?.id ?? vocab.get(text);
     if (id === undefined)
       throw new R1Error(
         "E_BAD_CHECKPOINT",
