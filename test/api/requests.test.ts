@@ -178,26 +178,32 @@ describe.each(devices)("on %s", (device) => {
       expect((await generate(options)).seed).not.toBe(drawn.seed);
     });
 
-    it("draw what the reference sampler draws from the same logits", async () => {
+    it("draw what the reference sampler draws from the same logits, for each choice", async () => {
       const promptTokens = greedy.usage.promptTokens;
-      const chain = { temperature: 3, topK: 60, topP: 0.9, minP: 0.02, presencePenalty: 0.5, repetitionPenalty: 1.2 };
-      const own = await generate({ ...chain, seed: 99 });
+      const chain = {
+        ...{ temperature: 3, topK: 60, topP: 0.9, minP: 0.02, seed: 2 ** 53 - 1 },
+        ...{ presencePenalty: 0.5, frequencyPenalty: 0.25, repetitionPenalty: 1.2 },
+      };
+      const own = await generate({ ...chain, n: 2, logitBias: { 30: 2 } });
       const prompt = new Set(model.tokenizer.encode(PROMPT));
-      const plan = { ...chain, frequencyPenalty: 0, seed: 99, choice: 0, logprobs: -1, minNewTokens: 0, allow: null };
+      const rest = { logprobs: -1, minNewTokens: 0, allow: null };
       const empty = { biasTokens: new Int32Array(), biasValues: new Float32Array() };
       const forced = await generate({
-        sampler: (logits, { tokens, index }) => {
-          const edits = [...new Set([...prompt, ...tokens])].map((token) => ({
+        n: 2,
+        sampler: (logits, { tokens, index, choice }) => {
+          const edits = [...new Set([...prompt, ...tokens, 30])].map((token) => ({
             token,
-            seen: true,
+            seen: prompt.has(token) || tokens.includes(token),
             count: tokens.filter((id) => id === token).length,
-            bias: 0,
+            bias: token === 30 ? 2 : 0,
           }));
-          return sampleReference(logits, referenceRow({ ...plan, ...empty }, promptTokens + index), edits).token;
+          const row = referenceRow({ ...chain, ...rest, ...empty, choice }, promptTokens + index);
+          return sampleReference(logits, row, edits).token;
         },
       });
-      expect(forced.tokens).toEqual(own.tokens);
+      expect(forced.choices!.map((choice) => choice.tokens)).toEqual(own.choices!.map((choice) => choice.tokens));
       expect(new Set(own.tokens).size).toBeGreaterThan(4);
+      expect(own.choices![1].tokens).not.toEqual(own.tokens);
     });
 
     it("n gives choices with draws of their own, the first as if it were alone", async () => {
