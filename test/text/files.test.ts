@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { R1Error } from "../../lib/errors";
 import { fillInTheMiddle } from "../../lib/text/fim";
 import { Tokenizer } from "../../lib/text/tokenizer";
+import { random } from "./corpus";
 import { deepseekV3, type Json, ours, small, withTokens } from "./vocabularies";
 
 const folder = mkdtempSync(join(tmpdir(), "r1-text-"));
@@ -163,5 +165,43 @@ describe("filling in the middle", () => {
     const tokenizer = ours({ ...small, added_tokens: small.added_tokens.slice(0, 3) });
     await expect(fillInTheMiddle(tokenizer, "a", "b")).rejects.toMatchObject({ code: "E_UNSUPPORTED" });
     await expect(fillInTheMiddle(tokenizer, 7 as never, "b")).rejects.toThrow(TypeError);
+  });
+});
+
+describe("a damaged tokenizer.json", () => {
+  const text = readFileSync(join(__dirname, "../fixtures/qwen2-tiny/tokenizer.json"), "utf8");
+  const values = [null, -1, 1e9, 0.5, "", "x", "[", "(?<", [], {}, [null], [[]], { type: "x" }, true];
+
+  /** Replaces or removes one value somewhere in the file. */
+  function damage(next: () => number): unknown {
+    const json = JSON.parse(text);
+    let at = json;
+    for (;;) {
+      const keys = Object.keys(at);
+      const key = keys[Math.floor(next() * keys.length)];
+      const inner = at[key];
+      if (typeof inner === "object" && inner !== null && Object.keys(inner).length > 0 && next() < 0.85) at = inner;
+      else {
+        if (next() < 0.2) delete at[key];
+        else at[key] = values[Math.floor(next() * values.length)];
+        return json;
+      }
+    }
+  }
+
+  it("either works or fails with an R1Error, also when it is used", async () => {
+    const next = random(23);
+    let failures = 0;
+    for (let i = 0; i < 1500; i++) {
+      const json = damage(next);
+      try {
+        const tokenizer = ours(json);
+        tokenizer.decode(tokenizer.encode("The quick é🙂 <think>", { parseSpecial: true }));
+      } catch (error) {
+        if (!(error instanceof R1Error)) throw new Error(`${error}`, { cause: error });
+        failures++;
+      }
+    }
+    expect(failures).toBeGreaterThan(300);
   });
 });
