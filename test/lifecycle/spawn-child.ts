@@ -16,7 +16,8 @@ export function start(entry: Entry, request: object, flags: string[] = []): Chil
   return spawn(process.execPath, [...flags, file, JSON.stringify(request)], { stdio: ["pipe", "pipe", "pipe"] });
 }
 
-export async function ended(child: ChildProcess): Promise<Ended> {
+/** @param limit milliseconds, after which the child is killed */
+export async function ended(child: ChildProcess, limit = 55_000): Promise<Ended> {
   const out = { stdout: "", stderr: "" };
   child.stdout!.on("data", (text) => {
     out.stdout += text;
@@ -24,15 +25,15 @@ export async function ended(child: ChildProcess): Promise<Ended> {
   child.stderr!.on("data", (text) => {
     out.stderr += text;
   });
-  const limit = setTimeout(() => child.kill("SIGKILL"), 100_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), limit);
   return new Promise((resolve) => {
     child.on("close", (code, signal) => {
-      clearTimeout(limit);
+      clearTimeout(timer);
       resolve({ code, signal, ...out });
     });
   });
 }
 
-export function run(entry: Entry, request: object, flags?: string[]): Promise<Ended> {
-  return ended(start(entry, request, flags));
+export function run(entry: Entry, request: object, flags?: string[], limit?: number): Promise<Ended> {
+  return ended(start(entry, request, flags), limit);
 }
