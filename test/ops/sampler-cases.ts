@@ -115,3 +115,22 @@ export function* samplerBatches(): Generator<SamplerBatch> {
     }
   }
 }
+
+/** Equal logits, where every border falls exactly on a token: shares of powers of two, weights of exactly minP, ties at k. */
+export function* borderBatches(): Generator<SamplerBatch> {
+  const random = new Random(7);
+  for (const vocab of [2, 4, 8, 64, 256, 1024]) {
+    const cases = Array.from({ length: 60 }, (_, i): SamplerCase => {
+      const sample: TestSample = {
+        temperature: 1,
+        topP: [0.25, 0.5, 0.75][i % 3],
+        topK: [0, 0, vocab >> 1][Math.floor(i / 3) % 3],
+        minP: i % 2,
+        seed: random.integer(0, 2 ** 31),
+        position: i,
+      };
+      return { logits: new Float32Array(vocab).fill(random.integer(-3, 3)), sample, edits: [], mask: null };
+    });
+    yield { vocab, cases };
+  }
+}

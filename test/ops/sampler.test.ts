@@ -11,7 +11,7 @@ import { variants } from "../support/backends";
 import { Random } from "../support/random";
 import { plainStep, stepOf } from "../support/steps";
 import { type TestBackend, type TestSample, type TestSampleResult, testAddon } from "../support/test-addon";
-import { type SamplerBatch, type SamplerCase, samplerBatches } from "./sampler-cases";
+import { borderBatches, type SamplerBatch, type SamplerCase, samplerBatches } from "./sampler-cases";
 import { expectSame } from "./tolerance";
 
 const ONE = 2 ** 32;
@@ -130,7 +130,7 @@ describe("the arithmetic shared by the backends equals lib/sampling", () => {
 });
 
 describe("10 000 random rows", () => {
-  const batches: SamplerBatch[] = [...samplerBatches()];
+  const batches: SamplerBatch[] = [...samplerBatches(), ...borderBatches()];
   const references: ReferenceSample[][] = batches.map(({ cases }) =>
     cases.map(({ logits, sample, edits, mask }) => sampleReference(logits, referenceRow(sample), edits, mask)),
   );
