@@ -9,17 +9,19 @@
 namespace r1::cpu {
 namespace {
 
-constexpr int kTaskRows =
-    192;  // (row, query head) pairs of an attention task: they share the packing of keys and values
+// (row, query head) pairs: of a task, which share the packing of keys and values; and of a block, whose scores and
+// probabilities stay in the first-level cache.
+constexpr int kTaskRows = 192;
+constexpr int kBlockMembers = 24;
 
 /** Scratch memory of one attention task. A "member" is a (row, query head) pair, rows ascending. */
 struct AttentionScratch {
   int64_t query_stride, weight_stride, out_stride;  // bytes, bytes, floats
   char* query;                                      // [members] staged queries
-  char* weights;                                    // [members][64] staged probabilities
+  char* weights;                                    // [kBlockMembers][64] staged probabilities
   char* keys;                                       // 2 panels of 32 keys
   char* values;                                     // panels of 32 dimensions
-  float* scores;                                    // [members][64]
+  float* scores;                                    // [kBlockMembers][64]
   float* out;                                       // [members] unnormalised output, dimensions padded to 32
   float* max;                                       // [members]
   float* sum;                                       // [members]
@@ -40,10 +42,10 @@ int64_t lay_out(int members, int head_dim, int64_t staged_size, char* base, Atte
     return p;
   };
   s->query = take(members * s->query_stride);
-  s->weights = take(members * s->weight_stride);
+  s->weights = take(kBlockMembers * s->weight_stride);
   s->keys = take(int64_t{kTile} * head_dim * 4);
   s->values = take(int64_t{kTile} * padded * 4);
-  s->scores = reinterpret_cast<float*>(take(int64_t{members} * kTile * 4));
+  s->scores = reinterpret_cast<float*>(take(int64_t{kBlockMembers} * kTile * 4));
   s->out = reinterpret_cast<float*>(take(members * s->out_stride * 4));
   s->max = reinterpret_cast<float*>(take(int64_t{members} * 4));
   s->sum = reinterpret_cast<float*>(take(int64_t{members} * 4));
@@ -188,24 +190,26 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
     int row_begin = 0, row_end = task.rows;  // rows that see something of this tile
     while (row_begin < row_end && slots[row_begin] < tile_begin) ++row_begin;
     while (row_end > row_begin && first_key(row_end - 1) >= tile_end) --row_end;
-    const int m0 = row_begin * group, count = (row_end - row_begin) * group;
-    if (count == 0) continue;
+    if (row_begin == row_end) continue;
     pack_tile(kernels_, p, blocks, sequence.length, task.kv_head, tile, s);
-
-    multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys, d / 2 * pair_bytes(format), 2, d / 2,
-                   s.scores + int64_t{m0} * kTile, kTile, false});
-    for (int m = m0; m < m0 + count; ++m) {
-      const int row = m / group;
-      const float factor = kernels_.softmax_row(
-          {s.scores + int64_t{m} * kTile, first_key(row) - tile_begin, slots[row] + 1 - tile_begin, p.scale, s.max + m,
-           s.sum + m, s.weights + m * s.weight_stride, staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
-      if (factor != 1.0f) kernels_.scale_row(s.out + m * s.out_stride, factor, d);
-    }
-    const int64_t value_panel = kTile / 2 * pair_bytes(format);
-    for (int dim = 0; dim < d; dim += 2 * kPanel) {
-      multiply_tile({s.weights + m0 * s.weight_stride, s.weight_stride, count, s.values + dim / kPanel * value_panel,
-                     value_panel, d - dim > kPanel ? 2 : 1, kTile / 2, s.out + m0 * s.out_stride + dim, s.out_stride,
-                     true});
+    // A block of members at a time, so that its scores and probabilities stay in the first-level cache.
+    for (int m0 = row_begin * group; m0 < row_end * group; m0 += kBlockMembers) {
+      const int count = std::min(kBlockMembers, row_end * group - m0);
+      multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys, d / 2 * pair_bytes(format), 2, d / 2,
+                     s.scores, kTile, false});
+      for (int m = m0; m < m0 + count; ++m) {
+        const int row = m / group;
+        const float factor =
+            kernels_.softmax_row({s.scores + (m - m0) * kTile, first_key(row) - tile_begin, slots[row] + 1 - tile_begin,
+                                  p.scale, s.max + m, s.sum + m, s.weights + (m - m0) * s.weight_stride,
+                                  staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
+        if (factor != 1.0f) kernels_.scale_row(s.out + m * s.out_stride, factor, d);
+      }
+      const int64_t value_panel = kTile / 2 * pair_bytes(format);
+      for (int dim = 0; dim < d; dim += 2 * kPanel) {
+        multiply_tile({s.weights, s.weight_stride, count, s.values + dim / kPanel * value_panel, value_panel,
+                       d - dim > kPanel ? 2 : 1, kTile / 2, s.out + m0 * s.out_stride + dim, s.out_stride, true});
+      }
     }
   }
   for (int m = 0; m < members; ++m) {

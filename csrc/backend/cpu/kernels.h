@@ -27,6 +27,13 @@ constexpr int kFormats = 4;
 /** Bytes of a panel per pair of columns. */
 constexpr int64_t pair_bytes(Format f) { return f == Format::kF32xF32 ? 256 : 128; }
 
+/** Memory that will be needed soon: `runs` times `bytes` bytes, `stride` apart. Null asks for nothing. */
+struct Ahead {
+  const void* at = nullptr;
+  int64_t stride = 0, bytes = 0;
+  int runs = 0;
+};
+
 /** c[rows][32·panels] (+)= a[rows][2·pairs] · panels^T */
 struct TileParams {
   const void* a;
@@ -39,6 +46,7 @@ struct TileParams {
   float* c;
   int64_t c_stride;  // floats
   bool accumulate;
+  Ahead weights{}, outputs{};  // fetched while the tile is computed, a little with every few rows
 };
 
 /** How values leave float32. */

@@ -14,7 +14,7 @@ namespace {
 struct BF16xBF16 {
   static constexpr int kSteps = 1;
   static constexpr int64_t kPair = 128, kHalf = 64, kActivation = 4;
-  static inline void weights(const char* p, Vec* w) { w[0] = load(reinterpret_cast<const float*>(p)); }
+  static inline Vec weights(const char* p, int) { return load(reinterpret_cast<const float*>(p)); }
   static inline Vec activation(const char* a, int) {
     int pair;
     std::memcpy(&pair, a, sizeof pair);

@@ -10,8 +10,8 @@ namespace {
 
 // Rows of a tile's chunk: they share one read of the weights from the last-level cache and stay in the second-level
 // one.
-constexpr int64_t kChunkBytes = 768 << 10;
-constexpr int kMaxChunkRows = 192;
+constexpr int64_t kChunkBytes = 1 << 20;
+constexpr int kMaxChunkRows = 420;
 constexpr int kChunkStep = 60;  // a multiple of every family's register tile
 // Columns at a time when a chunk has more rows than a register tile: a panel's piece stays in the
 // first-level cache while the rows pass by. Sums continue from piece to piece, so the order of additions is the same.
@@ -25,22 +25,12 @@ constexpr int64_t kGrainBytes = 128 << 10;  // of weights: what a thread takes a
 
 const PackedMatrix& packed(const Matrix* matrix) { return *static_cast<const PackedMatrix*>(matrix); }
 
+/** Chunks of nearly equal size. */
 int chunk_rows(int rows, int64_t stride) {
-  const int64_t fit = std::clamp<int64_t>(kChunkBytes / stride / kChunkStep * kChunkStep, kChunkStep, kMaxChunkRows);
-  return static_cast<int>(std::min<int64_t>(rows, fit));
-}
-
-// What a tile will need next is asked for while the present one is computed: weights from the last-level cache, and the
-// lines of the output, which are about to be written.
-
-void prefetch_piece(const char* from, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
-}
-
-void prefetch_output(const char* from, int rows, int64_t stride, int64_t bytes) {
-  for (int r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + r * stride + i, 1, 2);
-  }
+  const int64_t most = std::clamp<int64_t>(kChunkBytes / stride / kChunkStep * kChunkStep, kChunkStep, kMaxChunkRows);
+  const int64_t chunks = (rows + most - 1) / most;
+  const int64_t even = (rows + chunks - 1) / chunks;
+  return static_cast<int>(std::min<int64_t>(rows, (even + kChunkStep - 1) / kChunkStep * kChunkStep));
 }
 
 }  // namespace
@@ -114,21 +104,25 @@ void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const 
   char* out = static_cast<char*>(output.out) + first_row * output.stride + column * store_size(output.store);
   for (int k = 0; k < weight.pairs; k += piece) {
     const int pairs = std::min(piece, weight.pairs - k);
-    const char* b = weight.panel(panel) + k * pair_bytes(weight.format);
+    const char* const source = weight.panel(panel) + k * pair_bytes(weight.format);
+    const char* b = source;
     int64_t panel_bytes = weight.panel_bytes();
     if (expand) {
       panel_bytes = pairs * pair_bytes(format);
       for (int i = 0; i < panels; ++i) {
-        const char* from = b + i * weight.panel_bytes();
-        kernels_.expand_panel(from, pairs, expanded + i * panel_bytes / 4);
-        prefetch_piece(from + pairs * pair_bytes(weight.format), pairs * pair_bytes(weight.format));
+        kernels_.expand_panel(b + i * weight.panel_bytes(), pairs, expanded + i * panel_bytes / 4);
       }
       b = reinterpret_cast<const char*>(expanded);
-      const int from_row = rows * (k / piece) / pieces, to_row = rows * (k / piece + 1) / pieces;
-      prefetch_output(out + from_row * output.stride, to_row - from_row, output.stride,
-                      panels * output.panel_columns * store_size(output.store));
     }
-    multiply_tile({a + k * activation_pair, x.stride, rows, b, panel_bytes, panels, pairs, tile, kTileColumns, k > 0});
+    Ahead weights{}, outputs{};
+    if (rows > kOnePassRows) {  // the next piece, or the first one of the next panels
+      const int64_t bytes = piece * pair_bytes(weight.format);
+      weights = {k + piece < weight.pairs ? source + bytes : weight.panel(panel + panels), weight.panel_bytes(), bytes,
+                 panels};
+      if (k == 0) outputs = {out, output.stride, panels * output.panel_columns * store_size(output.store), rows};
+    }
+    multiply_tile({a + k * activation_pair, x.stride, rows, b, panel_bytes, panels, pairs, tile, kTileColumns, k > 0,
+                   weights, outputs});
   }
   for (int i = 0; i < panels; ++i) {
     const int64_t first = column + i * output.panel_columns;

@@ -33,10 +33,8 @@ void expand_panel(const void* panel, int pairs, float* out) {
   const char* from = static_cast<const char*>(panel);
   for (int k = 0; k < pairs; ++k, from += 128, out += 2 * kPanel) {
     for (int half = 0; half < 2; ++half) {
-      Vec even, odd;
-      load_pairs(from + half * 64, &even, &odd);
-      store(out + half * 16, even);
-      store(out + kPanel + half * 16, odd);
+      store(out + half * 16, load_even(from + half * 64));
+      store(out + kPanel + half * 16, load_odd(from + half * 64));
     }
   }
 }

@@ -16,7 +16,7 @@ constexpr int64_t kPrefetchBytes = 2048;
 struct F32xBF16 {
   static constexpr int kSteps = 2;
   static constexpr int64_t kPair = 128, kHalf = 64, kActivation = 8;
-  static inline void weights(const char* p, Vec* w) { load_pairs(p, &w[0], &w[1]); }
+  static inline Vec weights(const char* p, int step) { return step == 0 ? load_even(p) : load_odd(p); }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
   static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
 };
@@ -24,10 +24,7 @@ struct F32xBF16 {
 struct F32xF32 {
   static constexpr int kSteps = 2;
   static constexpr int64_t kPair = 256, kHalf = 64, kActivation = 8;
-  static inline void weights(const char* p, Vec* w) {
-    w[0] = load(reinterpret_cast<const float*>(p));
-    w[1] = load(reinterpret_cast<const float*>(p + 128));
-  }
+  static inline Vec weights(const char* p, int step) { return load(reinterpret_cast<const float*>(p + 128 * step)); }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
   static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
 };
@@ -35,9 +32,8 @@ struct F32xF32 {
 struct F32xF16 {
   static constexpr int kSteps = 2;
   static constexpr int64_t kPair = 128, kHalf = 32, kActivation = 8;
-  static inline void weights(const char* p, Vec* w) {
-    w[0] = load_f16(reinterpret_cast<const uint16_t*>(p));
-    w[1] = load_f16(reinterpret_cast<const uint16_t*>(p + 64));
+  static inline Vec weights(const char* p, int step) {
+    return load_f16(reinterpret_cast<const uint16_t*>(p + 64 * step));
   }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
   static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
@@ -65,19 +61,20 @@ void register_tile(const TileParams& p, int row, int first) {
     b[i] = static_cast<const char*>(p.panel) + (first / 2 + i) * p.panel_bytes + first % 2 * F::kHalf;
   }
   for (int k = 0; k < p.pairs; ++k) {
-    Vec weights[Width][F::kSteps];
+    if (kStreams<Rows>) {
 #pragma GCC unroll 4
-    for (int w = 0; w < Width; ++w) {
-      F::weights(b[w / 2] + w % 2 * F::kHalf, weights[w]);
-      if (kStreams<Rows>) prefetch(b[w / 2] + w % 2 * 64 + kPrefetchBytes);
+      for (int w = 0; w < Width; ++w) prefetch(b[w / 2] + w % 2 * 64 + kPrefetchBytes);
     }
 #pragma GCC unroll 2
     for (int step = 0; step < F::kSteps; ++step) {
+      Vec weights[Width];  // of this step alone: those of both would not leave registers for the rest
+#pragma GCC unroll 4
+      for (int w = 0; w < Width; ++w) weights[w] = F::weights(b[w / 2] + w % 2 * F::kHalf, step);
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r) {
         const Vec x = F::activation(a + r * stride, step);
 #pragma GCC unroll 4
-        for (int w = 0; w < Width; ++w) sum[r][w] = F::mac(x, weights[w][step], sum[r][w]);
+        for (int w = 0; w < Width; ++w) sum[r][w] = F::mac(x, weights[w], sum[r][w]);
       }
     }
     a += F::kActivation;
@@ -111,10 +108,41 @@ void last_rows(const TileParams& p, int row, int rows) {
   }
 }
 
+/** Walks the lines of an Ahead in steps. */
+class Fetcher {
+ public:
+  explicit Fetcher(const Ahead& ahead)
+      : at_(static_cast<const char*>(ahead.at)),
+        skip_(ahead.stride - ahead.bytes),
+        run_(ahead.bytes / 64),
+        lines_(ahead.at ? run_ * ahead.runs : 0),
+        left_(run_) {}
+
+  /** Fetches up to the share `done / all` of the lines. */
+  void advance(int64_t done, int64_t all) {
+    for (const int64_t end = lines_ * done / all; fetched_ < end; ++fetched_, at_ += 64) {
+      if (left_-- == 0) {
+        at_ += skip_;
+        left_ = run_ - 1;
+      }
+      prefetch_far(at_);
+    }
+  }
+
+ private:
+  const char* at_;
+  int64_t skip_, run_, lines_, left_, fetched_ = 0;
+};
+
 template <class F>
 void tile(const TileParams& p) {
+  Fetcher weights(p.weights), outputs(p.outputs);
   int row = 0;
-  for (; row + kRowBlock <= p.rows; row += kRowBlock) row_block<F, kRowBlock>(p, row);
+  for (; row + kRowBlock <= p.rows; row += kRowBlock) {
+    weights.advance(row + kRowBlock, p.rows);
+    outputs.advance(row + kRowBlock, p.rows);
+    row_block<F, kRowBlock>(p, row);
+  }
   last_rows<F, kRowBlock - 1>(p, row, p.rows - row);
 }
 

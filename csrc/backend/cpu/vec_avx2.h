@@ -80,13 +80,17 @@ inline __m256 pow2(__m256 n) {
 }
 /** x · 2^n for whole n in [−126, 127]. */
 inline Vec scale_pow2(Vec x, Vec n) { return {_mm256_mul_ps(x.a, pow2(n.a)), _mm256_mul_ps(x.b, pow2(n.b))}; }
-/** Sixteen pairs of bfloat16: the first and the second of each. */
-inline void load_pairs(const void* p, Vec* even, Vec* odd) {
-  const __m256i a = _mm256_loadu_si256(static_cast<const __m256i*>(p));
-  const __m256i b = _mm256_loadu_si256(static_cast<const __m256i*>(p) + 1);
+/** The first and the second of sixteen pairs of bfloat16. */
+inline Vec load_even(const void* p) {
+  const __m256i* q = static_cast<const __m256i*>(p);
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(q), 16)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(q + 1), 16))};
+}
+inline Vec load_odd(const void* p) {
+  const __m256i* q = static_cast<const __m256i*>(p);
   const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-  *even = {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
-  *odd = {_mm256_castsi256_ps(_mm256_and_si256(a, high)), _mm256_castsi256_ps(_mm256_and_si256(b, high))};
+  return {_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q), high)),
+          _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(q + 1), high))};
 }
 inline Vec load_f16(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
@@ -126,6 +130,7 @@ inline Vec round_bf16(Vec x) {
           _mm256_castsi256_ps(_mm256_and_si256(to_bf16_8(x.b), high))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }  // to the second-level cache
 
 }  // namespace
 }  // namespace r1::cpu

@@ -50,11 +50,11 @@ inline Vec round_whole(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_
 inline Vec floor(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 /** a · 2^n for whole n in [−126, 127]. */
 inline Vec scale_pow2(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
-/** Sixteen pairs of bfloat16: the first and the second of each. */
-inline void load_pairs(const void* p, Vec* even, Vec* odd) {
-  const __m512i raw = _mm512_loadu_si512(p);
-  even->v = _mm512_castsi512_ps(_mm512_slli_epi32(raw, 16));
-  odd->v = _mm512_castsi512_ps(_mm512_and_si512(raw, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+/** The first and the second of sixteen pairs of bfloat16. */
+inline Vec load_even(const void* p) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))}; }
+inline Vec load_odd(const void* p) {
+  const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), high))};
 }
 inline Vec load_f16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
@@ -79,6 +79,7 @@ inline void store_bf16(uint16_t* p, Vec a) { _mm256_storeu_si256(reinterpret_cas
 inline void store_bf16_n(uint16_t* p, Vec a, int n) { _mm256_mask_storeu_epi16(p, first_lanes(n), to_bf16(a)); }
 inline Vec round_bf16(Vec a) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(to_bf16(a)), 16))}; }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }  // to the second-level cache
 
 }  // namespace
 }  // namespace r1::cpu

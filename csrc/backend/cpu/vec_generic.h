@@ -95,11 +95,12 @@ inline Vec floor(const Vec& a) {
 inline Vec scale_pow2(const Vec& a, const Vec& n) {
   return each([&](int i) { return a.v[i] * std::bit_cast<float>((bits(n.v[i] + 12582912.0f) << 23) + 0x3f800000u); });
 }
-/** Sixteen pairs of bfloat16: the first and the second of each. */
-inline void load_pairs(const void* p, Vec* even, Vec* odd) {
-  const uint32_t* u = static_cast<const uint32_t*>(p);
-  *even = each([&](int i) { return std::bit_cast<float>(u[i] << 16); });
-  *odd = each([&](int i) { return std::bit_cast<float>(u[i] & 0xffff0000u); });
+/** The first and the second of sixteen pairs of bfloat16. */
+inline Vec load_even(const void* p) {
+  return each([&](int i) { return std::bit_cast<float>(static_cast<const uint32_t*>(p)[i] << 16); });
+}
+inline Vec load_odd(const void* p) {
+  return each([&](int i) { return std::bit_cast<float>(static_cast<const uint32_t*>(p)[i] & 0xffff0000u); });
 }
 inline Vec load_f16(const uint16_t* p) {
   return each([&](int i) { return f16_to_f32(p[i]); });
@@ -122,6 +123,7 @@ inline Vec round_bf16(const Vec& a) {
   return each([&](int i) { return std::bit_cast<float>(rounded_bits(a.v[i]) & 0xffff0000u); });
 }
 inline void prefetch(const void* p) { __builtin_prefetch(p); }
+inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }  // to the second-level cache
 
 }  // namespace
 }  // namespace r1::cpu

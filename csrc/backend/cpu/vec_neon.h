@@ -92,14 +92,14 @@ inline Vec scale_pow2(Vec a, Vec n) {
     return vmulq_f32(a.v[i], vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23)));
   });
 }
-/** Sixteen pairs of bfloat16: the first and the second of each. */
-inline void load_pairs(const void* p, Vec* even, Vec* odd) {
+/** The first and the second of sixteen pairs of bfloat16. */
+inline Vec load_even(const void* p) {
   const uint32_t* u = static_cast<const uint32_t*>(p);
-  for (int i = 0; i < 4; ++i) {
-    const uint32x4_t raw = vld1q_u32(u + 4 * i);
-    even->v[i] = vreinterpretq_f32_u32(vshlq_n_u32(raw, 16));
-    odd->v[i] = vreinterpretq_f32_u32(vandq_u32(raw, vdupq_n_u32(0xffff0000u)));
-  }
+  return each([&](int i) { return vreinterpretq_f32_u32(vshlq_n_u32(vld1q_u32(u + 4 * i), 16)); });
+}
+inline Vec load_odd(const void* p) {
+  const uint32_t* u = static_cast<const uint32_t*>(p);
+  return each([&](int i) { return vreinterpretq_f32_u32(vandq_u32(vld1q_u32(u + 4 * i), vdupq_n_u32(0xffff0000u))); });
 }
 inline Vec load_f16(const uint16_t* p) {
   return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
@@ -130,6 +130,7 @@ inline Vec round_bf16(Vec a) {
   return each([&](int i) { return vreinterpretq_f32_u32(vandq_u32(rounded_bits(a.v[i]), vdupq_n_u32(0xffff0000u))); });
 }
 inline void prefetch(const void* p) { __builtin_prefetch(p); }
+inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }  // to the second-level cache
 
 }  // namespace
 }  // namespace r1::cpu
