@@ -90,10 +90,10 @@ const whitespace = [
   "a \n \n b",
   "a\r\n\r\nb\rc",
   "   \t\t  \t x",
-  "a" + " ".repeat(40) + "b",
+  `a${" ".repeat(40)}b`,
   "\n".repeat(30),
   " ".repeat(100),
-  "\t".repeat(17) + "x",
+  `${"\t".repeat(17)}x`,
   "a\u00a0b\u00a0\u00a0c",
   "a\u2003b\u3000c\u1680d\u202fe\u205ff",
   "a\u2028b\u2029c",
@@ -142,7 +142,7 @@ const long = [
   "The cat sat. ".repeat(200),
   "x\n".repeat(500),
   " a".repeat(1000),
-  "aaab".repeat(700) + "!",
+  `${"aaab".repeat(700)}!`,
   "\u0301".repeat(200),
 ];
 
