@@ -93,8 +93,8 @@ void Uploader::convert_rows(const TensorSource& part, int64_t first, int64_t cou
     if (part.dtype == to) {
       std::memcpy(row, from, static_cast<size_t>(row_bytes));
     } else {
-      R1_CHECK(convert_values(from, part.dtype, part.cols, to, row), ErrorCode::kBadCheckpoint,
-               "tensor " + part.name + " has a value in row " + std::to_string(first + r) +
+      R1_CHECK(convert_values(from, part.dtype, part.cols, to, row), ErrorCode::kUnsupported,
+               "Tensor " + part.name + " has a value in row " + std::to_string(first + r) +
                    " that is out of range for " + std::string(dtype_name(to)) + ". Load with another precision.");
     }
     std::memset(row + part.cols * dtype_size(to), 0, static_cast<size_t>((ld - part.cols) * dtype_size(to)));
@@ -172,8 +172,8 @@ void Uploader::gate_up(const WeightParts& parts, CudaMatrix& matrix) {
 
 void Uploader::random_part(const TensorSource& part, CudaMatrix& matrix, int64_t first_row) {
   if (part.rows == 0) return;
-  R1_CHECK(matrix.dtype != DType::kF16 || std::abs(part.random_scale()) < 65504.0f, ErrorCode::kBadCheckpoint,
-           "tensor " + part.name + " has values that are out of range for fp16.");
+  R1_CHECK(matrix.dtype != DType::kF16 || std::abs(part.random_scale()) < 65504.0f, ErrorCode::kUnsupported,
+           "Tensor " + part.name + " has values that are out of range for fp16.");
   const FillRandomArgs args{.out = matrix.memory.data(),
                             .ld = matrix.ld,
                             .first_row = first_row,
