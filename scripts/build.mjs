@@ -51,7 +51,9 @@ export function build() {
     dirname(fileURLToPath(import.meta.resolve(`${name}/package.json`))),
   );
   const includes = [headers[0], join(headers[1], "include")].join(";");
-  if (!archs) rmSync(join(root, "build/Release/kernels.fatbin"), { force: true });
+  // Both go, so that a later build with kernels makes and copies the file again.
+  if (!archs)
+    for (const folder of ["Release", "kernels"]) rmSync(join(root, "build", folder, "kernels.fatbin"), { force: true });
   const options = { stdio: "inherit", cwd: root };
   const quiet = ["-Wno-dev", "--log-level=WARNING"];
   execFileSync(
