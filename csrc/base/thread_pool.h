@@ -28,8 +28,9 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /**
-   * Calls body(begin, end, thread) for pieces of [0, count) of at most `grain` items, in any order, and returns when
-   * all are done. `thread` < threads() names the scratch memory a piece may use. The first exception is rethrown here.
+   * Calls body(begin, end, thread) for pieces of [0, count), in any order, and returns when all are done. A piece has
+   * at most `grain` items, or all of them in a pool of one thread. `thread` < threads() names the scratch memory a
+   * piece may use. The first exception is rethrown here.
    */
   template <class Body>
   void parallel_for(int64_t count, int64_t grain, Body&& body) {
