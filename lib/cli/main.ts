@@ -32,18 +32,23 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   const out = new Output(stdout, env);
   const err = new Output(stderr, env);
   const gone = new AbortController();
-  let broken = false;
+  let failure: NodeJS.ErrnoException | undefined;
   for (const stream of [stdout, stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      // EPIPE: whoever read the output, such as head, has left. That is no error, but there is nothing more to do.
-      broken ||= error.code === "EPIPE";
+      failure ??= error;
       gone.abort(error);
     });
   const signal = streams.signal ? AbortSignal.any([streams.signal, gone.signal]) : gone.signal;
   try {
-    return await dispatch(argv, { stdin, out, err, signal });
-  } catch (error) {
-    if (broken) return exitCodes.ok;
+    const code = await dispatch(argv, { stdin, out, err, signal });
+    // A stream tells of a failed write in a later turn.
+    await new Promise(setImmediate);
+    if (failure) throw failure;
+    return code;
+  } catch (caught) {
+    // EPIPE: whoever read the output, such as head, has left. That is no error, but there is nothing more to do.
+    if (failure?.code === "EPIPE") return exitCodes.ok;
+    const error = failure ? new Error(`The output cannot be written (${failure.message}).`) : caught;
     const code = exitCodeOf(error);
     if (code !== exitCodes.interrupted)
       await err.line(describeError(error, err, Object.hasOwn(commands, argv[0] ?? "") ? argv[0] : undefined));

@@ -1,5 +1,6 @@
 /** Commands on a small checkpoint, and the program as a process. */
 import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeepSeekR1 } from "../../lib/model";
@@ -182,15 +183,19 @@ describe("the program", () => {
   const endless = ["generate", ...device, "x", "--raw", "--ignore-eos", "--max-new-tokens", "400"];
 
   /** Runs until it ends; `during` may act when the first output has come. */
-  function run(argv: string[], during: (child: ReturnType<typeof spawn>) => void = () => {}) {
+  function run(
+    argv: string[],
+    during: (child: ReturnType<typeof spawn>) => void = () => {},
+    stdout: "pipe" | number = "pipe",
+  ) {
     return new Promise<{ code: number | null; stderr: string }>((resolve, reject) => {
-      const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", stdout, "pipe"] });
       let stderr = "";
-      child.stderr.on("data", (chunk) => {
+      child.stderr?.on("data", (chunk) => {
         stderr += chunk;
       });
-      child.stdout.once("data", () => during(child));
-      child.stdout.resume();
+      child.stdout?.once("data", () => during(child));
+      child.stdout?.resume();
       child.on("error", reject);
       child.on("close", (code) => resolve({ code, stderr }));
     });
@@ -198,6 +203,14 @@ describe("the program", () => {
 
   it("ends quietly when its reader has left", async () => {
     expect(await run(endless, (child) => child.stdout?.destroy())).toEqual({ code: 0, stderr: "" });
+  });
+
+  it.each([[["--version"]], [["info", modelPath]]])("says that its output cannot be written: %s", async (argv) => {
+    const full = openSync("/dev/full", "w");
+    const { code, stderr } = await run(argv, undefined, full);
+    closeSync(full);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^r1: .*cannot be written.*ENOSPC.*\n$/);
   });
 
   it("ends with 130 at Ctrl-C", async () => {
