@@ -1,4 +1,5 @@
 /** Text to token ids and back, as the Rust library and transformers do it. */
+import { checkBoolean, checkOptions, checkString, checkTokenIds } from "../arguments";
 import { R1Error } from "../errors";
 import { AddedTokens, type Barriers } from "./added-tokens";
 import { Encoder } from "./encoder";
@@ -96,10 +97,11 @@ export class Tokenizer {
 
   /**
    * The ids of `text`. Lone surrogates count as U+FFFD.
-   * @throws TypeError when `text` is no string
+   * @throws TypeError when `text` is no string or an option is unknown
    */
-  encode(text: string, { addSpecialTokens = true, parseSpecial = false }: EncodeOptions = {}): number[] {
-    if (typeof text !== "string") throw new TypeError(`text must be a string, got ${typeof text}.`);
+  encode(text: string, options?: EncodeOptions): number[] {
+    checkString("text", text);
+    const { addSpecialTokens = true, parseSpecial = false } = checkEncodeOptions(options);
     const ids = parseSpecial ? this.encodeStretches(text) : this.#encoder.encode(text);
     return addSpecialTokens ? [...this.#before, ...ids, ...this.#after] : ids;
   }
@@ -108,12 +110,12 @@ export class Tokenizer {
    * As {@link encode}, but lets the event loop breathe: long texts are encoded in slices of a few milliseconds.
    * @throws whatever `signal` carries when it fires
    */
-  async encodeAsync(text: string, options: EncodeOptions = {}, signal?: AbortSignal): Promise<number[]> {
+  async encodeAsync(text: string, options?: EncodeOptions, signal?: AbortSignal): Promise<number[]> {
     if (typeof text !== "string" || text.length < longText) return this.encode(text, options);
-    const { addSpecialTokens = true, parseSpecial = false } = options;
+    const { addSpecialTokens = true, parseSpecial = false } = checkEncodeOptions(options);
     const ids = parseSpecial
       ? await this.encodeStretchesAsync(text, undefined, signal)
-      : await this.#breathe(text, 0, signal);
+      : await this.#encodeInSlices(text, 0, new Slices(signal));
     return addSpecialTokens ? [...this.#before, ...ids, ...this.#after] : ids;
   }
 
@@ -130,30 +132,31 @@ export class Tokenizer {
   async encodeStretchesAsync(text: string, barriers?: Barriers, signal?: AbortSignal): Promise<number[]> {
     if (text.length < longText) return this.encodeStretches(text, barriers);
     const ids: number[] = [];
+    const slices = new Slices(signal);
     for (const stretch of this.added.split(text, barriers))
       if (stretch.token) ids.push(stretch.token.id);
-      else for (const id of await this.#breathe(stretch.text, stretch.start, signal)) ids.push(id);
+      else for (const id of await this.#encodeInSlices(stretch.text, stretch.start, slices)) ids.push(id);
     return ids;
   }
 
-  async #breathe(text: string, start: number, signal: AbortSignal | undefined): Promise<number[]> {
+  async #encodeInSlices(text: string, start: number, slices: Slices): Promise<number[]> {
     const ids: number[] = [];
-    let until = performance.now() + sliceMs;
     for (const piece of this.#encoder.pieces(text, start === 0)) {
       for (const id of this.#encoder.piece(piece)) ids.push(id);
-      if (performance.now() < until) continue;
-      await new Promise(setImmediate);
-      signal?.throwIfAborted();
-      until = performance.now() + sliceMs;
+      if (slices.over) await slices.next();
     }
     return ids;
   }
 
-  /** The text of `ids`; special tokens are written out unless skipped. Bytes that are no UTF-8 become U+FFFD. */
+  /**
+   * The text of `ids`; special tokens are written out unless skipped. Bytes that are no UTF-8 become U+FFFD; an id that
+   * no token has adds nothing.
+   * @throws TypeError, RangeError for what are no ids, and for unknown options
+   */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
-    const decoder = this.stream(options);
+    const decoder = this.stream(checkOptions<DecodeOptions>("options", options, decodeChecks));
     let text = "";
-    for (let i = 0; i < ids.length; i++) text += decoder.push(ids[i]);
+    for (const id of checkTokenIds("ids", ids)) text += decoder.push(id);
     return text + decoder.flush();
   }
 
@@ -163,9 +166,37 @@ export class Tokenizer {
   }
 }
 
+const boolean = (value: unknown, name: string) => checkBoolean(name, value);
+const encodeChecks = { addSpecialTokens: boolean, parseSpecial: boolean };
+const decodeChecks = { skipSpecialTokens: boolean };
+
+const checkEncodeOptions = (options: unknown): EncodeOptions =>
+  checkOptions<EncodeOptions>("options", options, encodeChecks);
+
 /** UTF-16 units from which encoding gives way to other work, and for how long it runs between. */
 const longText = 16_384;
 const sliceMs = 5;
+
+/** Long work on the JavaScript thread, with turns of the event loop between its slices. */
+class Slices {
+  readonly #signal: AbortSignal | undefined;
+  #until = performance.now() + sliceMs;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  get over(): boolean {
+    return performance.now() >= this.#until;
+  }
+
+  /** @throws whatever the signal carries when it has fired */
+  async next(): Promise<void> {
+    await new Promise(setImmediate);
+    this.#signal?.throwIfAborted();
+    this.#until = performance.now() + sliceMs;
+  }
+}
 
 /** tokenizer_config.json has names as strings or as objects with a `content`. */
 function namedToken(config: Record<string, unknown>, name: string): string | undefined {

@@ -109,6 +109,23 @@ describe("special tokens around a text", () => {
     });
 });
 
+describe("arguments", () => {
+  const tokenizer = ours(small, deepseekV3.config);
+  type Anything = never;
+  const wrong: [string, () => unknown, new () => Error, RegExp][] = [
+    ["encode(5)", () => tokenizer.encode(5 as Anything), TypeError, /text must be a string, found 5/],
+    ["encode with a wrong name", () => tokenizer.encode("x", { bos: true } as Anything), TypeError, /"bos"/],
+    ["encode with 1 for true", () => tokenizer.encode("x", { parseSpecial: 1 } as Anything), TypeError, /parseSpecial/],
+    ["decode of a text", () => tokenizer.decode("x" as Anything), TypeError, /ids must be an array of token ids/],
+    ["decode of -1", () => tokenizer.decode([-1]), RangeError, /ids\[0\]/],
+    ["decode with a wrong name", () => tokenizer.decode([0], { skip: true } as Anything), TypeError, /"skip"/],
+  ];
+  it.each(wrong)("%s is refused", (_, call, error, message) => {
+    expect(call).toThrow(error);
+    expect(call).toThrow(message);
+  });
+});
+
 describe("encodeAsync", () => {
   const tokenizer = ours(small, deepseekV3.config);
   const text = "The quick 敏捷的 brown fox <｜User｜> 🙂\n".repeat(3000);
