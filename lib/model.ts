@@ -330,7 +330,7 @@ function overflow(prompt: number, wanted: number, context: number): R1Error {
   const both = wanted > 0 ? ` and ${wanted} more ${wanted === 1 ? "is" : "are"} to be generated` : "";
   return new R1Error(
     "E_CONTEXT_OVERFLOW",
-    `The prompt has ${prompt} tokens${both}, but the context holds ${context}. ` +
+    `The prompt has ${prompt} ${prompt === 1 ? "token" : "tokens"}${both}, but the context holds ${context}. ` +
       "Shorten the prompt, lower maxNewTokens, or load the model with a larger contextLength.",
   );
 }

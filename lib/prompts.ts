@@ -37,24 +37,29 @@ export interface EncodedPrompt {
 }
 
 /** @throws TypeError, RangeError */
-export function checkChatPrompt(value: unknown, vocab: number): CheckedPrompt {
+export function checkChatPrompt(
+  value: unknown,
+  vocab: number,
+  expected = "a string, messages or token ids",
+): CheckedPrompt {
   if (typeof value === "string") return { kind: "messages", messages: [{ role: "user", content: value }] };
   if (Array.isArray(value) && !isTokenIds(value)) return { kind: "messages", messages: checkMessages(value) };
   if (isTokenIds(value)) return { kind: "ids", ids: checkIds("prompt", value, vocab), chat: true };
-  throw wrongType("prompt", "a string, messages or token ids", value);
+  throw wrongType("prompt", expected, value);
 }
 
 /** @throws TypeError, RangeError */
 export function checkStreamPrompt(value: unknown, vocab: number): CheckedPrompt {
+  const expected = "a string, messages, token ids, { text } or { prefix, suffix }";
   if (typeof value !== "object" || value === null || Array.isArray(value) || isTokenIds(value)) {
-    return checkChatPrompt(value, vocab);
+    return checkChatPrompt(value, vocab, expected);
   }
   if ("text" in value) {
     const { text } = checkOptions<{ text: string }>("prompt", value, { text: (v) => checkString("prompt.text", v) });
     return { kind: "text", text: checkString("prompt.text", text) };
   }
   if ("prefix" in value) return checkHolePrompt(value);
-  throw wrongType("prompt", "a string, messages, token ids, { text } or { prefix, suffix }", value);
+  throw wrongType("prompt", expected, value);
 }
 
 /** A text or ids; messages need a template. @throws TypeError, RangeError */
@@ -67,11 +72,13 @@ export function checkTextPrompt(value: unknown, vocab: number): CheckedPrompt {
 
 /** @throws TypeError */
 export function checkHolePrompt(value: unknown): CheckedPrompt {
+  if (typeof value !== "object" || value === null || !("prefix" in value))
+    throw wrongType("prompt", "{ prefix, suffix }", value);
   const { prefix, suffix = "" } = checkOptions<Required<HolePrompt>>("prompt", value, {
     prefix: (text) => checkString("prompt.prefix", text),
     suffix: (text) => checkString("prompt.suffix", text),
   });
-  if (value === undefined || prefix === undefined) throw wrongType("prompt", "{ prefix, suffix }", value);
+  if (prefix === undefined) throw wrongType("prompt.prefix", "a string", prefix);
   return { kind: "hole", prefix, suffix };
 }
 
