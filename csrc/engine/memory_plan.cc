@@ -23,8 +23,7 @@ constexpr double kCudaShare = 0.9, kCpuShare = 0.25;
       ErrorCode::kOutOfMemory,
       "The model needs " + format_bytes(needed) + " (weights " + format_bytes(plan.weight_bytes) + ", workspace " +
           format_bytes(plan.workspace_bytes) + ", KV cache " + format_bytes(kv_bytes) + "), but " + found +
-          ". Choose a smaller model, a precision of fewer bytes, a smaller kvMemory, contextLength or prefillRows, " +
-          "or free memory.");
+          ". Choose a smaller model, a precision of fewer bytes, a smaller kvMemory or contextLength, or free memory.");
 }
 
 /** What the pool may grow to where kv_memory leaves the choice. */
@@ -42,8 +41,9 @@ MemoryPlan plan_memory(const ModelPlan& model, int64_t logits_bytes, const Devic
   const int64_t smallest = blocks_for(std::min(spec.context_length, kSmallestContext)) * block_bytes;
   const int64_t limit = spec.memory_limit > 0 ? std::min(spec.memory_limit, device.free_bytes) : device.free_bytes;
   R1_CHECK(spec.kv_memory == 0 || spec.kv_memory >= block_bytes, ErrorCode::kOutOfMemory,
-           "kvMemory is " + format_bytes(spec.kv_memory) + ", but one block of " + std::to_string(kKvBlockTokens) +
-               " tokens takes " + format_bytes(block_bytes) + " with this model. Give it more.");
+           "kvMemory is " + std::to_string(spec.kv_memory) + " bytes, but one block of " +
+               std::to_string(kKvBlockTokens) + " tokens takes " + std::to_string(block_bytes) +
+               " with this model. Give it more.");
 
   MemoryPlan plan{.weight_bytes = model.weight_bytes, .workspace_bytes = model.workspace_bytes + logits_bytes};
   const int64_t useful = std::min<int64_t>(context_blocks * spec.max_sequences, INT32_MAX) * block_bytes;
