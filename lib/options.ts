@@ -239,5 +239,7 @@ function checkRopeScaling(value: unknown, name: string): Readonly<Record<string,
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw wrongType(name, "an object such as config.json's rope_scaling", value);
   }
+  const { rope_type, type = rope_type } = value as Record<string, unknown>;
+  if (typeof type !== "string") throw wrongType(`${name}.rope_type`, 'a string such as "yarn"', type);
   return value as Record<string, unknown>;
 }

@@ -37,6 +37,7 @@ describe("options", () => {
     [{ modelPath: tinyFolder, maxSequences: 0 }, RangeError, /maxSequences must be an integer from 1 to 1024/],
     [{ modelPath: tinyFolder, threads: 0 }, RangeError, /threads/],
     [{ modelPath: tinyFolder, ropeScaling: "yarn" }, TypeError, /ropeScaling/],
+    [{ modelPath: tinyFolder, ropeScaling: { factor: 4 } }, TypeError, /ropeScaling.rope_type must be a string/],
     [{ modelPath: tinyFolder, onProgress: true }, TypeError, /onProgress must be a function/],
     [{ modelPath: tinyFolder, onWarning: {} }, TypeError, /onWarning must be a function/],
     [{ modelPath: tinyFolder, signal: "stop" }, TypeError, /signal must be an AbortSignal/],
