@@ -31,11 +31,13 @@ export interface RequestSink {
   end(end: RequestEnd): void;
 }
 
-/** How far a load is. */
+/** How far a load is. Reports come often while weights are read, and at least once per stage. */
 export interface LoadProgress {
   /** What is being done: comparing memory with what there is, taking it, reading weights, the first steps. */
   stage: "check" | "allocate" | "weights" | "warmup";
+  /** Of the weights that are on the device, as they are kept there. */
   bytes: number;
+  /** 0 until it is known. */
   totalBytes: number;
   tensors: number;
   totalTensors: number;

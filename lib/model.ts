@@ -44,21 +44,27 @@ export interface ModelDetails {
   modelPath: string;
   /** `model_type` of config.json: "qwen2", "llama", "qwen3". */
   family: string;
+  /** Weights, each value counted once. */
   parameters: number;
+  /** Logits per token; ids are below it. */
   vocabulary: number;
   /** Tokens a sequence may reach, prompt included; less than asked for where the KV cache cannot hold so many. */
   contextLength: number;
+  /** Of activations and of the KV cache. */
   precision: Precision;
+  /** Requests served at the same time at most. */
   maxSequences: number;
   device: {
     /** "cpu" or "cuda". */
     kind: string;
     name: string;
+    /** For people: the chip, the driver, the kernels in use. */
     detail: string;
     totalBytes: number;
     /** Free before loading. */
     freeBytes: number;
   };
+  /** Bytes: weights and scratch memory taken; of the KV cache, what a token takes and what it may grow to. */
   memory: { weights: number; workspace: number; kvPerToken: number; kvMax: number };
 }
 

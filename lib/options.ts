@@ -31,7 +31,10 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** 0 (last) to 9 (first): who is served when not all can be. Default 5. */
   priority?: number;
-  /** Milliseconds from the call (of `stream`: from the first `next()`) until it rejects with `E_TIMEOUT`. Default: none. */
+  /**
+   * Milliseconds, 1 to 2^31 − 1, from the call (of `stream`: from the first `next()`) until it rejects with `E_TIMEOUT`.
+   * Default: none.
+   */
   timeoutMs?: number;
 }
 
@@ -42,7 +45,7 @@ export interface RequestOptions extends SamplingOptions, PromptOptions, RunOptio
    * the context leaves, at most 32768.
    */
   maxNewTokens?: number;
-  /** Stop ids are banned, and stop strings not looked for, until so many tokens exist. Default 0. */
+  /** Stop ids are banned, and stop strings not looked for, until so many tokens exist: 0 to `maxNewTokens`. Default 0. */
   minNewTokens?: number;
   /** Answers to generate, 1 to 64, each with draws of its own under the same seed. Default 1. */
   n?: number;
@@ -64,7 +67,12 @@ export interface LogprobsOptions extends PromptOptions, RunOptions {
 
 /** Something that is not right, but does not keep the model from working. */
 export interface Warning {
+  /**
+   * `device-fallback`: no GPU could be used; `long-context`: more tokens than the model was made for; `short-context`: the
+   * KV cache cannot hold the `contextLength` asked for.
+   */
   code: "device-fallback" | "long-context" | "short-context";
+  /** One sentence or two, with the figures. */
   message: string;
 }
 
@@ -84,9 +92,12 @@ export interface LoadOptions {
   precision?: Precision;
   /** Reserved for weights quantized while loading: `E_UNSUPPORTED` in this version. */
   quantization?: string;
-  /** Tokens a sequence may reach, prompt included. Default: what the model was made for. */
+  /**
+   * Tokens a sequence may reach, prompt included, from 1. Beyond what the model was made for, which is the default, there
+   * is a warning.
+   */
   contextLength?: number;
-  /** In place of config.json's `rope_scaling`, for example `{ rope_type: "yarn", factor: 4 }`. */
+  /** In place of config.json's `rope_scaling`, for example `{ rope_type: "yarn", factor: 4 }`; it must name a type. */
   ropeScaling?: Readonly<Record<string, unknown>>;
   /**
    * Bytes the KV cache may grow to; it starts empty. Default: 90 % of what weights and workspace leave free on a GPU, a
@@ -99,7 +110,9 @@ export interface LoadOptions {
   maxSequences?: number;
   /** Threads of the CPU backend, 1 to 1024. Default: the cores this process may use. */
   threads?: number;
+  /** Told how far the load is; what it throws fails the load. */
   onProgress?: (progress: LoadProgress) => void;
+  /** Told of each {@link Warning} at once; `model.on("warning")` hears of them too. */
   onWarning?: (warning: Warning) => void;
   /** Aborting gives back what was taken and rejects with an `AbortError`. */
   signal?: AbortSignal;

@@ -50,7 +50,7 @@ export class Tokenizer {
     return new Tokenizer(await readTokenizerFiles(folder));
   }
 
-  /** @internal */
+  /** Of files that have been read; {@link Tokenizer.load} reads a folder's. */
   constructor(files: TokenizerFiles) {
     const { tokenizer, config } = files;
     this.#files = files;
