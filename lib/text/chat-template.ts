@@ -6,7 +6,7 @@ import { type ReasoningStart, reasoningStart } from "./reasoning-splitter";
 import type { Tokenizer } from "./tokenizer";
 
 export interface ChatPromptOptions {
-  /** Functions that the model may call. */
+  /** Functions that the model may call, in OpenAI's shape: `{ type: "function", function: { name, … } }`. */
   tools?: unknown;
   /** Ends with the opening of the assistant's turn. Default: true. */
   addGenerationPrompt?: boolean;

@@ -26,12 +26,6 @@ export interface Message {
   tool_call_id?: string;
 }
 
-/** A function the model may call, in OpenAI's shape. */
-export interface Tool {
-  type: "function";
-  function: { name: string; description?: string; parameters?: Record<string, unknown> };
-}
-
 type Json = Record<string, unknown>;
 
 const roles: readonly string[] = ["system", "developer", "user", "assistant", "tool"];
