@@ -38,13 +38,13 @@ export async function writeAnswer(
         if (part.text === "") continue;
         await hideStatus();
         await endReasoning();
-        await out.write(part.text);
+        await out.write(out.printable(part.text));
       } else {
         written.reasoning += part.text;
         if (showReasoning) {
           if (!shown) await out.write(out.style("dim", "<think>\n"));
           shown = true;
-          await out.write(out.style("dim", part.text));
+          await out.write(out.style("dim", out.printable(part.text)));
         } else if (status) {
           thinking += part.tokens.length;
           await err.write(`\r\x1b[2K${err.style("dim", `thinking, ${thinking} tokens`)}`);

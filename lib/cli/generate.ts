@@ -98,7 +98,7 @@ async function writeResult(
   for (const [i, { text, reasoning }] of (result.choices ?? [result]).entries()) {
     await out.line(out.style("bold", `--- ${i + 1} ---`));
     if (values["show-reasoning"] && reasoning !== "")
-      await out.line(out.style("dim", `<think>\n${reasoning}\n</think>\n`));
-    await out.line(text);
+      await out.line(out.style("dim", `<think>\n${out.printable(reasoning)}\n</think>\n`));
+    await out.line(out.printable(text));
   }
 }

@@ -49,6 +49,7 @@ export const perplexity: Command = {
       if (ids.length < 2)
         throw new UsageError("The text must have at least two tokens: the first has nothing before it.");
       const size = Math.min(window ?? defaultWindow, model.info.contextLength);
+      if (size < 2) throw new UsageError(`The context must hold at least two tokens, found ${size}.`);
       const report = await measure(model, ids, size, Math.min(stride ?? Math.max(1, size >> 1), size - 1), io);
       if (values.json) await io.out.line(JSON.stringify(report, null, 2));
       else await io.out.write(format(report));

@@ -40,6 +40,11 @@ export class Output {
     return this.write(`${text}\n`);
   }
 
+  /** What a model wrote: a terminal would obey control characters in it, so that it gets only tabs and line ends. */
+  printable(text: string): string {
+    return this.terminal ? text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "") : text;
+  }
+
   style(style: Style, text: string): string {
     // The stream has been looked at already; styleText itself would look at standard output.
     return this.#colours && text !== "" ? styleText(style, text, { validateStream: false }) : text;

@@ -166,6 +166,11 @@ describe("r1 perplexity", () => {
   it("wants two tokens", async () => {
     expect((await r1(["perplexity", ...device], { stdin: "" })).code).toBe(2);
   });
+
+  it("wants a context of two tokens", async () => {
+    const { code, stderr } = await r1(["perplexity", ...device, "--context-length", "1"], { stdin: "some text" });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/at least two tokens, found 1/)]);
+  });
 });
 
 describe("r1 chat", () => {

@@ -48,6 +48,12 @@ describe("the progress bar", () => {
 });
 
 describe("output", () => {
+  it("keeps from a terminal what it would obey, and changes nothing elsewhere", () => {
+    const text = "a\tb\n\x1b[31mc\x07\r\x7f\x9b2J语";
+    expect(new Output(sink(true), {}).printable(text)).toBe("a\tb\n[31mc2J语");
+    expect(new Output(sink(false), {}).printable(text)).toBe(text);
+  });
+
   it("waits for a reader that is slow, and not for one that has left", async () => {
     const stream = sink();
     Object.defineProperty(stream, "writableHighWaterMark", { value: 1 });
