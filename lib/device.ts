@@ -1,5 +1,5 @@
-/** Which device to load on. */
-import { binding, type NativeBinding } from "./native";
+/** The GPUs of this machine, and what a device computes in. */
+import { binding, type NativeBinding, type Precision } from "./native";
 
 /** A GPU that the driver shows. */
 export interface CudaDevice {
@@ -20,4 +20,11 @@ export function cudaDevices(native: NativeBinding = binding()): { devices: CudaD
     }),
   );
   return { devices, reason };
+}
+
+/** f32 on the CPU; on a GPU bf16, which needs compute capability 8.0, else fp16. */
+export function defaultPrecision(kind: "cpu" | "cuda", index: number): Precision {
+  if (kind === "cpu") return "f32";
+  const device = cudaDevices().devices.find((one) => one.index === index);
+  return device && device.capability < 80 ? "fp16" : "bf16";
 }

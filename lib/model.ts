@@ -1,7 +1,7 @@
 /** A loaded model: what users hold. */
 import { checkVocabulary } from "./arguments";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
-import { cudaDevices } from "./device";
+import { cudaDevices, defaultPrecision } from "./device";
 import { EngineClient } from "./engine-client";
 import { AbortError, R1Error } from "./errors";
 import { Generation, type GenerationPlan, PartStream } from "./generation";
@@ -349,7 +349,7 @@ async function loadEngine(
 ): Promise<{ client: EngineClient; precision: Precision }> {
   const { kind, index } = options.device;
   const load = async (device: "cpu" | "cuda") => {
-    const precision = options.precision ?? (device === "cpu" ? "f32" : cudaPrecision(index));
+    const precision = options.precision ?? defaultPrecision(device, index);
     const spec = loadSpec(checkpoint, { ...options, device, deviceIndex: index, precision });
     return { client: await EngineClient.load(spec, options), precision };
   };
@@ -366,12 +366,6 @@ async function loadEngine(
     if (error instanceof R1Error && error.code === "E_DEVICE_UNAVAILABLE") return fallBack(error.message);
     throw error;
   }
-}
-
-/** bf16 needs compute capability 8.0. */
-function cudaPrecision(index: number): Precision {
-  const device = cudaDevices().devices.find((one) => one.index === index);
-  return device && device.capability < 80 ? "fp16" : "bf16";
 }
 
 function details(

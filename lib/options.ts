@@ -142,7 +142,7 @@ const MAX_MILLISECONDS = 0x7fffffff;
 const MAX_TOP_LOGPROBS = 20;
 const MAX_SEQUENCES = 1024;
 export const DEFAULT_SEQUENCES = 64;
-const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
+export const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
 
 const promptChecks = { addSpecialTokens: boolean, parseSpecial: boolean };
 const runChecks = {
@@ -240,7 +240,7 @@ function checkModelPath(value: unknown, name: string): string {
   return value as string;
 }
 
-function checkDevice(value: unknown, name: string): Device {
+export function checkDevice(value: unknown, name: string): Device {
   const match = /^(auto|cpu|cuda)(?::(\d{1,3}))?$/.exec(checkString(name, value));
   if (!match || (match[2] !== undefined && match[1] !== "cuda")) {
     throw outOfRange(name, '"auto", "cpu", "cuda" or "cuda:N"', value);

@@ -1,12 +1,13 @@
 /** What every bench starts from: the model, the device and its ceilings, an engine, and requests with made-up prompts. */
-import { checkInteger } from "../arguments";
+import { checkInteger, checkWord } from "../arguments";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint";
-import { activationBytes } from "../checkpoint/memory";
 import { randomCheckpoint, shapes } from "../checkpoint/random";
+import { defaultPrecision } from "../device";
 import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
 import { loadSpec } from "../load-spec";
 import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
+import { checkDevice, PRECISIONS } from "../options";
 import type { BenchOptions } from "./bench";
 
 export interface BenchTarget {
@@ -17,7 +18,6 @@ export interface BenchTarget {
   family: string;
 }
 
-const devicePattern = /^(?:auto|cpu|cuda(?::\d{1,3})?)$/;
 /** Tokens of a sequence that are generated before steps are timed, and steps that are timed together: bench-decode.ts. */
 export const warmUp = 8;
 export const stretch = 8;
@@ -25,10 +25,8 @@ export const stretch = 8;
 /** @throws RangeError, TypeError */
 export function checkBenchOptions(options: BenchOptions): void {
   const { device = "auto", precision = "f32", sequences = [1], promptTokens, newTokens, repeats, threads } = options;
-  if (!devicePattern.test(device))
-    throw new RangeError(`device must be "auto", "cpu", "cuda" or "cuda:N", found "${device}".`);
-  if (!(precision in activationBytes))
-    throw new RangeError(`precision must be f32, bf16 or fp16, found "${precision}".`);
+  checkDevice(device, "device");
+  checkWord("precision", precision, PRECISIONS);
   if (sequences.length === 0) throw new RangeError("sequences must have at least one number.");
   for (const count of sequences) checkInteger("sequences", count, 1, 1024);
   if (promptTokens !== undefined) checkInteger("promptTokens", promptTokens, 1, 2 ** 24);
@@ -40,16 +38,16 @@ export function checkBenchOptions(options: BenchOptions): void {
 /** @throws R1Error E_DEVICE_UNAVAILABLE */
 export async function resolveTarget(options: BenchOptions): Promise<{ target: BenchTarget; ceilings: NativeCeilings }> {
   const { device = "auto", threads = 0, family = "" } = options;
-  const [name, index = "0"] = device.split(":");
+  const { kind: asked, index } = checkDevice(device, "device");
   const target = (kind: "cpu" | "cuda"): BenchTarget => ({
     device: kind,
-    deviceIndex: Number(index),
-    precision: options.precision ?? (kind === "cuda" ? "bf16" : "f32"),
+    deviceIndex: index,
+    precision: options.precision ?? defaultPrecision(kind, index),
     threads,
     family,
   });
-  if (name !== "auto") {
-    const chosen = target(name as "cpu" | "cuda");
+  if (asked !== "auto") {
+    const chosen = target(asked);
     return { target: chosen, ceilings: await measureCeilings(chosen) };
   }
   try {
