@@ -10,7 +10,7 @@ import { describeFinish, type WrittenAnswer, writeAnswer } from "./answer";
 import { type Command, exitCodes } from "./command";
 import { describeError } from "./failure";
 import { loadFlags, loadModel, loadOptions } from "./load";
-import { requestFlags, requestOptions } from "./request-flags";
+import { asUsageError, requestFlags, requestOptions } from "./request-flags";
 import type { Io } from "./terminal";
 
 const { n: _n, logprobs: _logprobs, "no-special-tokens": _bos, "parse-special": _parse, ...chatFlags } = requestFlags;
@@ -38,6 +38,9 @@ export const chat: Command = {
     try {
       const conversation = new Conversation(model, options, values, io);
       return await conversation.hold();
+    } catch (error) {
+      // Token ids can be compared with the vocabulary only now.
+      throw asUsageError(error, chatFlags);
     } finally {
       await model.dispose();
     }

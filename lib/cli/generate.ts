@@ -5,7 +5,7 @@ import { describeFinish, type WrittenAnswer, writeAnswer } from "./answer";
 import { type Command, exitCodes } from "./command";
 import { UsageError } from "./flags";
 import { loadFlags, loadModel, loadOptions } from "./load";
-import { requestFlags, requestOptions } from "./request-flags";
+import { asUsageError, requestFlags, requestOptions } from "./request-flags";
 import { type Io, readAll, withoutLastNewline } from "./terminal";
 
 export const generate: Command = {
@@ -36,6 +36,9 @@ export const generate: Command = {
       const given = values.raw ? { text: prompt } : messages(prompt, values.system as string | undefined);
       if (values.json || (options.n ?? 1) > 1) await writeResult(model, given, request, values, io);
       else await stream(model, given, request, values, io);
+    } catch (error) {
+      // Token ids can be compared with the vocabulary only now.
+      throw asUsageError(error, requestFlags);
     } finally {
       await model.dispose();
     }

@@ -75,9 +75,14 @@ export function checked<T>(check: () => T, flags: Flags): T {
   try {
     return check();
   } catch (error) {
-    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-    let { message } = error;
-    for (const flag of Object.keys(flags)) message = message.replace(new RegExp(`\\b${camel(flag)}\\b`), `--${flag}`);
-    throw new UsageError(message);
+    throw asUsageError(error, flags);
   }
+}
+
+/** What the API says of bad arguments, with the names of flags; other errors as they are. */
+export function asUsageError(error: unknown, flags: Flags): unknown {
+  if (!(error instanceof TypeError || error instanceof RangeError)) return error;
+  let { message } = error;
+  for (const flag of Object.keys(flags)) message = message.replace(new RegExp(`\\b${camel(flag)}\\b`), `--${flag}`);
+  return new UsageError(message);
 }

@@ -17,6 +17,14 @@ afterAll(() => model.dispose());
 const generate = (argv: string[], options?: RunOptions) => r1(["generate", ...device, ...argv], options);
 
 describe("r1 generate", () => {
+  it("takes an id outside of the vocabulary for a wrong argument", async () => {
+    const { code, stderr } = await generate(["x", "--raw", "--stop-tokens", "512"]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^r1: --stop-tokens\[0\] must be a token id .* found 512/),
+    ]);
+  });
+
   it("continues a text with --raw as the API does", async () => {
     const argv = ["The quick", "--raw", "--seed", "5", "--max-new-tokens", "24", "--temperature", "1"];
     const { text } = await model.generate("The quick", { seed: 5, maxNewTokens: 24, temperature: 1 });
