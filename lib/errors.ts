@@ -1,3 +1,5 @@
+import type { PartialResult } from "./results";
+
 /** Every code an {@link R1Error} can carry, and what it means. */
 export const errorCodes = {
   E_ABORTED: "the caller's AbortSignal fired",
@@ -38,11 +40,18 @@ export class R1Error extends Error {
   }
 }
 
-/** A request stopped by its AbortSignal: `cause` is `signal.reason`, `partial` what had been generated. */
-export class AbortError<Partial = unknown> extends R1Error {
-  readonly partial: Partial;
+/**
+ * A request or a load stopped by its AbortSignal: `cause` is `signal.reason`.
+ *
+ * @example
+ * try { await model.chat(messages, { signal }); }
+ * catch (error) { if (error instanceof AbortError) console.log(error.partial?.text); }
+ */
+export class AbortError extends R1Error {
+  /** What had been generated; undefined for `load` and `logprobs`, which generate nothing. */
+  readonly partial: PartialResult | undefined;
 
-  constructor(reason: unknown, partial: Partial) {
+  constructor(reason: unknown, partial: PartialResult | undefined) {
     super("E_ABORTED", "The request was aborted by its signal.", { cause: reason });
     this.name = "AbortError";
     this.partial = partial;

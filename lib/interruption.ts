@@ -1,11 +1,12 @@
 /** What may end a request from outside: its signal and its time limit. */
 import { AbortError, R1Error } from "./errors";
 import type { RunOptions } from "./options";
+import type { PartialResult } from "./results";
 
 export class Interruption {
   readonly #options: RunOptions;
   readonly #fail: (error: unknown) => void;
-  readonly #partial: () => unknown;
+  readonly #partial: () => PartialResult | undefined;
   readonly #abort = () => this.#fail(new AbortError(this.#options.signal?.reason, this.#partial()));
   #timer: NodeJS.Timeout | undefined;
 
@@ -13,7 +14,7 @@ export class Interruption {
    * @param fail called with what the request is to reject with
    * @param partial what an AbortError carries
    */
-  constructor(options: RunOptions, fail: (error: unknown) => void, partial: () => unknown) {
+  constructor(options: RunOptions, fail: (error: unknown) => void, partial: () => PartialResult | undefined) {
     this.#options = options;
     this.#fail = fail;
     this.#partial = partial;

@@ -4,7 +4,6 @@ import type { Readable } from "node:stream";
 import { AbortError, R1Error } from "../errors";
 import type { DeepSeekR1 } from "../model";
 import type { RequestOptions } from "../options";
-import type { PartialResult } from "../results";
 import type { Message } from "../text/messages";
 import { describeFinish, type WrittenAnswer, writeAnswer } from "./answer";
 import { type Command, exitCodes } from "./command";
@@ -122,8 +121,7 @@ export class Conversation {
         const hint = error.code === "E_CONTEXT_OVERFLOW" ? " /reset begins anew." : "";
         return err.line(`${describeError(error, err)}${hint}`);
       }
-      const partial = error.partial as PartialResult | undefined;
-      if (partial) written.text = partial.text;
+      if (error.partial) written.text = error.partial.text;
     } finally {
       interrupt.close();
     }

@@ -3,7 +3,7 @@ import { Conversation } from "../../lib/cli/chat";
 import { AbortError, R1Error } from "../../lib/errors";
 import type { StreamPrompt } from "../../lib/prompts";
 import type { RequestOptions } from "../../lib/options";
-import type { FinishPart, Part } from "../../lib/results";
+import type { FinishPart, Part, PartialResult } from "../../lib/results";
 import type { Message } from "../../lib/text/messages";
 import { type TestIo, testIo } from "./run";
 
@@ -43,7 +43,7 @@ const endless: Answer = async function* (_, { signal }) {
     if (signal?.aborted) resolve();
     signal?.addEventListener("abort", () => resolve());
   });
-  throw new AbortError(signal?.reason, { text: "Once upon" });
+  throw new AbortError(signal?.reason, { text: "Once upon" } as PartialResult);
 };
 
 const until = async (condition: () => boolean): Promise<void> => {
