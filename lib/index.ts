@@ -1,6 +1,7 @@
 export { AbortError, errorCodes, R1Error, type R1ErrorCode } from "./errors";
 export type { LoadProgress } from "./engine-client";
-export { DeepSeekR1, type ModelDetails, type ModelStats } from "./model";
+export type { ModelDetails } from "./loading";
+export { DeepSeekR1, type ModelStats } from "./model";
 export type { Precision } from "./native";
 export type { LoadOptions, LogprobsOptions, PromptOptions, RequestOptions, RunOptions, Warning } from "./options";
 export type { ChatPrompt, HolePrompt, StreamPrompt, TokenIds } from "./prompts";

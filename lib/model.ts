@@ -1,19 +1,16 @@
 /** A loaded model: what users hold. */
 import { checkVocabulary } from "./arguments";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
-import { cudaDevices, defaultPrecision } from "./device";
-import { EngineClient } from "./engine-client";
+import type { EngineClient } from "./engine-client";
 import { AbortError, R1Error } from "./errors";
 import { Generation, type GenerationPlan, PartStream } from "./generation";
-import { loadSpec } from "./load-spec";
-import type { NativeRequest, NativeStats, Precision } from "./native";
+import { details, loadEngine, type ModelDetails } from "./loading";
+import type { NativeRequest, NativeStats } from "./native";
 import {
-  type CheckedLoad,
   type CheckedRequest,
   checkLoadOptions,
   checkLogprobsOptions,
   checkRequestOptions,
-  DEFAULT_SEQUENCES,
   type LoadOptions,
   type LogprobsOptions,
   type RequestOptions,
@@ -38,35 +35,6 @@ import { score } from "./scoring";
 import { AnswerDecoder } from "./text/answer-decoder";
 import { ChatTemplate } from "./text/chat-template";
 import { Tokenizer } from "./text/tokenizer";
-
-/** What a model is and where it runs. Bytes and tokens. */
-export interface ModelDetails {
-  modelPath: string;
-  /** `model_type` of config.json: "qwen2", "llama", "qwen3". */
-  family: string;
-  /** Weights, each value counted once. */
-  parameters: number;
-  /** Logits per token; ids are below it. */
-  vocabulary: number;
-  /** Tokens a sequence may reach, prompt included; less than asked for where the KV cache cannot hold so many. */
-  contextLength: number;
-  /** Of activations and of the KV cache. */
-  precision: Precision;
-  /** Requests served at the same time at most. */
-  maxSequences: number;
-  device: {
-    /** "cpu" or "cuda". */
-    kind: string;
-    name: string;
-    /** For people: the chip, the driver, the kernels in use. */
-    detail: string;
-    totalBytes: number;
-    /** Free before loading. */
-    freeBytes: number;
-  };
-  /** Bytes: weights and scratch memory taken; of the KV cache, what a token takes and what it may grow to. */
-  memory: { weights: number; workspace: number; kvPerToken: number; kvMax: number };
-}
 
 /** What the engine is doing. Counts of requests, KV blocks (64 tokens each), and steps and tokens since loading. */
 export type ModelStats = NativeStats;
@@ -337,70 +305,6 @@ function overflow(prompt: number, wanted: number, context: number): R1Error {
   return new R1Error(
     "E_CONTEXT_OVERFLOW",
     `The prompt has ${prompt} ${prompt === 1 ? "token" : "tokens"}${both}, but the context holds ${context}. ` +
-      "Shorten the prompt, lower maxNewTokens, or load the model with a larger contextLength.",
+      "Shorten the prompt, lower maxNewTokens, or load the model with a larger contextLength or kvMemory.",
   );
-}
-
-/** Loads on the device asked for; "auto" falls back to the CPU where no GPU can be used. */
-async function loadEngine(
-  checkpoint: Checkpoint,
-  options: CheckedLoad,
-  warn: (warning: Warning) => void,
-): Promise<{ client: EngineClient; precision: Precision }> {
-  const { kind, index } = options.device;
-  const load = async (device: "cpu" | "cuda") => {
-    const precision = options.precision ?? defaultPrecision(device, index);
-    const spec = loadSpec(checkpoint, { ...options, device, deviceIndex: index, precision });
-    return { client: await EngineClient.load(spec, options), precision };
-  };
-  if (kind !== "auto") return load(kind);
-  const fallBack = (reason: string) => {
-    warn({ code: "device-fallback", message: `Running on the CPU, since no GPU can be used: ${reason}` });
-    return load("cpu");
-  };
-  const { devices, reason } = cudaDevices();
-  if (devices.length === 0) return fallBack(reason);
-  try {
-    return await load("cuda");
-  } catch (error) {
-    if (error instanceof R1Error && error.code === "E_DEVICE_UNAVAILABLE") return fallBack(error.message);
-    throw error;
-  }
-}
-
-function details(
-  checkpoint: Checkpoint,
-  options: CheckedLoad,
-  client: EngineClient,
-  precision: Precision,
-  warn: (warning: Warning) => void,
-): ModelDetails {
-  const { info } = client;
-  const asked = options.contextLength;
-  if (asked !== undefined && asked > checkpoint.contextLength) {
-    const message = `contextLength ${asked} is beyond the ${checkpoint.contextLength} tokens that the model was made for.`;
-    warn({ code: "long-context", message });
-  }
-  if (asked !== undefined && info.contextLength < asked) {
-    const message =
-      `The KV cache can grow to ${info.kvMaxBytes} bytes, which hold ${info.contextLength} tokens of the ` +
-      `contextLength ${asked}. Raise kvMemory, or free memory.`;
-    warn({ code: "short-context", message });
-  }
-  return {
-    modelPath: options.modelPath,
-    family: checkpoint.family,
-    parameters: checkpoint.parameters,
-    vocabulary: checkpoint.config.vocab,
-    contextLength: info.contextLength,
-    precision,
-    maxSequences: options.maxSequences ?? DEFAULT_SEQUENCES,
-    device: info.device,
-    memory: {
-      weights: info.weightBytes,
-      workspace: info.workspaceBytes,
-      kvPerToken: info.kvBytesPerToken,
-      kvMax: info.kvMaxBytes,
-    },
-  };
 }
