@@ -79,12 +79,12 @@ async function stream(
     if (out.terminal) await out.line();
     throw error;
   }
-  const { text, reasoning, finish } = written;
+  const { text, finish } = written;
   if (!text.endsWith("\n") && (text !== "" || out.terminal)) await out.line();
-  if (text === "" && reasoning !== "" && !values["show-reasoning"])
+  if (text === "" && finish && finish.usage.reasoningTokens > 0 && !values["show-reasoning"])
     await err.line(
-      `r1: the answer ended within its reasoning, after ${finish?.usage.reasoningTokens} tokens. ` +
-        "Raise --max-new-tokens, or see it with --show-reasoning.",
+      `r1: the answer ended within its reasoning, after ${finish.usage.reasoningTokens} tokens. ` +
+        `${finish.finishReason === "length" ? "Raise --max-new-tokens, or see it" : "See it"} with --show-reasoning.`,
     );
   if (values.verbose && finish) await err.line(err.style("dim", `${describeFinish(finish)}, seed ${finish.seed}`));
 }

@@ -19,9 +19,9 @@ export class Output {
     return isTerminal(this.stream);
   }
 
-  /** Characters in a line. */
+  /** Characters in a line; 80 where it is not known, which some terminals say with 0. */
   get columns(): number {
-    return (this.stream as Partial<NodeJS.WriteStream>).columns ?? 80;
+    return (this.stream as Partial<NodeJS.WriteStream>).columns || 80;
   }
 
   /** Resolves when there is room for more: a slow reader slows the writer down. */
