@@ -194,7 +194,7 @@ describe("prompts", () => {
       code: "E_CONTEXT_OVERFLOW",
       message:
         "The prompt has 128 tokens and 1 more is to be generated, but the context holds 128. " +
-        "Shorten the prompt, lower maxNewTokens, or load the model with a larger contextLength.",
+        "Shorten the prompt, lower maxNewTokens, or load the model with a larger contextLength or kvMemory.",
     });
     const wanted = await caught(() => model.generate(ids.slice(28), { maxNewTokens: 29 }));
     expect(wanted).toMatchObject({ code: "E_CONTEXT_OVERFLOW", message: expect.stringContaining("29 more") });
