@@ -81,9 +81,10 @@ async function stream(
   }
   const { text, finish } = written;
   if (!text.endsWith("\n") && (text !== "" || out.terminal)) await out.line();
-  if (text === "" && finish && finish.usage.reasoningTokens > 0 && !values["show-reasoning"])
+  const thought = finish?.usage.reasoningTokens ?? 0;
+  if (text === "" && finish && thought > 0 && !values["show-reasoning"])
     await err.line(
-      `r1: the answer ended within its reasoning, after ${finish.usage.reasoningTokens} tokens. ` +
+      `r1: the answer ended within its reasoning, after ${thought} ${thought === 1 ? "token" : "tokens"}. ` +
         `${finish.finishReason === "length" ? "Raise --max-new-tokens, or see it" : "See it"} with --show-reasoning.`,
     );
   if (values.verbose && finish) await err.line(err.style("dim", `${describeFinish(finish)}, seed ${finish.seed}`));
