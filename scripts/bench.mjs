@@ -1,5 +1,5 @@
 // Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records a whole suite in
-// OUT/SUITE-DEVICE.json. Builds first, so that no figure is of a stale binary. Exits with 1 when a floor was missed.
+// OUT/DEVICE-SUITE.json. Builds first, so that no figure is of a stale binary. Exits with 1 when a floor was missed.
 //   node scripts/bench.mjs [cpu|cuda] [--kind decode] [--model 7b] [--out bench/results]
 //   R1_COMMIT   what to record as the commit where there is no git checkout
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -59,7 +59,7 @@ if (!values.kind && !values.model) {
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-|-$/g, "");
-  const file = join(values.out, `${suite}-${device}.json`);
+  const file = join(values.out, `${device}-${suite}.json`);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(reports, null, 2)}\n`);
   console.log(`\nrecorded in ${file}`);
