@@ -14,6 +14,9 @@ using sampling::comes_before;
 
 constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 
+// In a token's place when none can be chosen.
+constexpr int32_t kNothingLeft = -1, kOutOfRange = -2;
+
 bool before(const Candidate& a, const Candidate& b) { return comes_before(a.weight, a.id, b.weight, b.id); }
 
 uint64_t total_weight(const Candidate* begin, const Candidate* end) {
@@ -151,7 +154,7 @@ int32_t draw(const SampleRow& row, SampleScratch* scratch) {
     std::erase_if(candidates, [&](const Candidate& c) { return c.weight < row.min_p; });
     recount();
   }
-  if (candidates.empty()) return -1;
+  if (candidates.empty()) return kNothingLeft;
   const uint64_t threshold = draw_threshold(row, total);
   return candidates[shortest_prefix(&candidates, [&](uint64_t sum) { return sum > threshold; }) - 1].id;
 }
@@ -179,14 +182,19 @@ void add_logprobs(const Kernels& kernels, const SampleRow& row, const float* log
   for (int i = 0; i < count; ++i) result->top_logprobs[i] = logprob(best[i]);
 }
 
-/** The token the plan chooses, or -1 when nothing is left to choose from. */
+/**
+ * The token the plan chooses; kNothingLeft when no token is above −inf, kOutOfRange when finite logits become NaN or
+ * +inf by the plan's own arithmetic.
+ */
 int32_t choose(const Kernels& kernels, const SampleRow& row, const LogitEdit* edits, const float* logits,
                float largest_logit, int32_t vocab, SampleScratch* scratch) {
   const float* z = adjust(row, edits, logits, vocab, scratch);
   float largest = largest_logit;
   bool bad = false;
   if (z != logits) largest = kernels.row_max(z, vocab, &bad);
-  if (largest == kNegativeInfinity) return -1;
+  if (bad) return kOutOfRange;
+  if (largest == kNegativeInfinity) return kNothingLeft;
+  if (row.temperature != 0 && std::isinf(largest / row.temperature) && largest > 0) return kOutOfRange;
   if (row.temperature == 0) return lowest_of_largest(z, largest, vocab);
   scratch->weights.resize(static_cast<size_t>(vocab));
   kernels.weigh(z, largest, row.temperature, vocab, scratch->weights.data());
@@ -208,8 +216,8 @@ SampleResult sample_row(const Kernels& kernels, const SampleRow& row, const Logi
   }
   result.token = row.target >= 0 ? row.target : choose(kernels, row, edits, logits, largest, vocab, scratch);
   if (result.token < 0 || result.token >= vocab || largest == kNegativeInfinity) {
+    result.status = result.token == kOutOfRange ? SampleStatus::kNotFinite : SampleStatus::kEmptySet;
     result.token = -1;
-    result.status = SampleStatus::kEmptySet;
     return result;
   }
   if (row.target >= 0 || row.top_logprobs >= 0) add_logprobs(kernels, row, logits, largest, vocab, &result);
