@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // Builds the addons and, where wanted, the kernels with CMake into build/ (the CMake tree itself is .build/).
 // Incremental: with nothing changed it takes a moment, so everything that needs a fresh binary simply calls it.
 //   R1_CUDA_ARCHS   all | a list such as "80;90a" | none   (default: the cards found here, none without a driver)
