@@ -8,6 +8,13 @@ const CYCLES = 100;
 /** The first loads fill caches and the allocator's arenas. */
 const WARM = 25;
 
+/**
+ * Bytes that a load may leave behind in the mean. One set of the model's weights and workspace is 3 MB; a leak of any of it
+ * would show as a multiple of this. On a GPU the driver makes and destroys a context and its modules each time, and the
+ * host memory it keeps differs from run to run: two runs on an H200 stayed below 64 KiB, one came to 66.
+ */
+const bound = { cpu: 64 << 10, cuda: 128 << 10 };
+
 /** Least-squares slope per sample. */
 function slope(values: number[]): number {
   const middle = (values.length - 1) / 2;
@@ -26,8 +33,7 @@ describe.each(devices)("on %s", (device) => {
     const samples: { rss: number; files: number; threads: number }[] = JSON.parse(result.stdout.split("\n")[0]);
     expect(samples).toHaveLength(CYCLES);
     const late = samples.slice(WARM);
-    // One set of the model's weights and workspace is 3 MB; a leak of any of it would show as a multiple of this.
-    expect(slope(late.map(({ rss }) => rss))).toBeLessThan(64 * 1024);
+    expect(slope(late.map(({ rss }) => rss))).toBeLessThan(bound[device]);
     expect(late.at(-1)!.files).toBeLessThanOrEqual(late[0].files);
     expect(late.at(-1)!.threads).toBeLessThanOrEqual(late[0].threads);
   });
