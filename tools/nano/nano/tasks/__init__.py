@@ -44,3 +44,8 @@ def _table() -> dict[str, Task]:
 
 
 TASKS = _table()
+
+# What is asked in an evaluation: the tasks and what is never trained on at all.
+EVALUATION_TASKS = TASKS | {
+    "letters-unseen": Task("letters-unseen", import_module(".letters", __name__).letters_unseen, 0.0)
+}
