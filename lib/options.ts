@@ -57,6 +57,12 @@ export interface RequestOptions extends SamplingOptions, PromptOptions, RunOptio
   stopTokens?: ArrayLike<number>;
   /** Does not stop at the ids of generation_config.json; `stopTokens` given beside it still counts. Default: false. */
   ignoreEos?: boolean;
+  /**
+   * `false` answers messages without thinking first: where the chat template ends the prompt inside an open `<think>`, the
+   * prompt is continued to an empty block, `<think>\n\n</think>\n\n`, and a template that asks for `enable_thinking` is told.
+   * No effect on templates without reasoning, nor on token ids, texts and holes. Default: true.
+   */
+  reasoning?: boolean;
 }
 
 /** Options of `logprobs`. */
@@ -127,6 +133,7 @@ export interface CheckedRequest extends CheckedSampling, PromptOptions, RunOptio
   stop?: string[];
   stopTokens?: Int32Array;
   ignoreEos?: boolean;
+  reasoning?: boolean;
 }
 
 type Check<T> = (value: unknown, name: string) => T;
@@ -160,6 +167,7 @@ const requestChecks = {
   stop: checkStop,
   stopTokens: (value: unknown, name: string) => checkTokenIds(name, value),
   ignoreEos: boolean,
+  reasoning: boolean,
   ...runChecks,
   ...promptChecks,
 };

@@ -1,6 +1,6 @@
 /** What requests take as a prompt, and how it becomes token ids. */
 import { checkOptions, checkString, checkTokenIds, checkVocabulary, isTokenIds, wrongType } from "./arguments";
-import type { PromptOptions } from "./options";
+import type { RequestOptions } from "./options";
 import type { ChatTemplate } from "./text/chat-template";
 import { fillInTheMiddle } from "./text/fim";
 import { checkMessages, type Message } from "./text/messages";
@@ -92,7 +92,7 @@ function checkIds(name: string, value: unknown, vocab: number): Int32Array {
 /** @throws R1Error E_BAD_INPUT, E_UNSUPPORTED; RangeError for a text without any tokens */
 export async function encodePrompt(
   prompt: CheckedPrompt,
-  options: PromptOptions,
+  options: Pick<RequestOptions, "addSpecialTokens" | "parseSpecial" | "reasoning">,
   tokenizer: Tokenizer,
   template: ChatTemplate,
   signal?: AbortSignal,
@@ -102,7 +102,7 @@ export async function encodePrompt(
     case "ids":
       return prompt.chat ? { ids: prompt.ids, reasoning: reasoningStart(tokenizer, prompt.ids) } : { ids: prompt.ids };
     case "messages": {
-      const { ids, reasoning } = await template.prompt(prompt.messages, { signal });
+      const { ids, reasoning } = await template.prompt(prompt.messages, { reasoning: options.reasoning, signal });
       return { ids: nonEmpty(ids), reasoning };
     }
     case "text":

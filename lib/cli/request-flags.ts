@@ -50,10 +50,17 @@ export const requestFlags: Flags = {
     help: 'ids that end the answer, instead of the model\'s; "" is none',
   },
   "ignore-eos": { help: "does not stop at the model's own end tokens" },
+  "no-reasoning": { help: "answers without thinking first: the prompt ends with an empty think block" },
   priority: { value: "N", parse: number, help: "0 to 9 (default 5)" },
   "timeout-ms": { value: "MS", parse: number, help: "gives up after so many milliseconds" },
   "no-special-tokens": { help: "with --raw: adds no BOS" },
   "parse-special": { help: "with --raw: reads control tokens in the text as such" },
+};
+
+/** Flags that turn an option off. */
+const negations: Readonly<Record<string, keyof RequestOptions>> = {
+  "no-reasoning": "reasoning",
+  "no-special-tokens": "addSpecialTokens",
 };
 
 const camel = (flag: string): string => flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
@@ -63,7 +70,7 @@ export function requestOptions(values: Readonly<Record<string, unknown>>): Reque
   const options: Record<string, unknown> = {};
   for (const flag of Object.keys(requestFlags)) {
     if (values[flag] === undefined) continue;
-    if (flag === "no-special-tokens") options.addSpecialTokens = false;
+    if (Object.hasOwn(negations, flag)) options[negations[flag]] = false;
     else options[camel(flag)] = values[flag];
   }
   checked(() => checkRequestOptions(options), requestFlags);

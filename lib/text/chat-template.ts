@@ -2,7 +2,7 @@
 import { Template } from "@huggingface/jinja";
 import { R1Error } from "../errors";
 import { checkMessages, checkTools, escaped, Marker } from "./messages";
-import { type ReasoningStart, reasoningStart } from "./reasoning-splitter";
+import { type ReasoningStart, reasoningStart, thinkTags } from "./reasoning-splitter";
 import type { Tokenizer } from "./tokenizer";
 
 export interface ChatPromptOptions {
@@ -10,7 +10,9 @@ export interface ChatPromptOptions {
   tools?: unknown;
   /** Ends with the opening of the assistant's turn. Default: true. */
   addGenerationPrompt?: boolean;
-  /** Further variables of the template, such as `enable_thinking`. */
+  /** `false` ends the prompt behind an empty think block, where the template has reasoning. Default: true. */
+  reasoning?: boolean;
+  /** Further variables of the template. */
   variables?: Readonly<Record<string, unknown>>;
   signal?: AbortSignal;
 }
@@ -64,7 +66,8 @@ export class ChatTemplate {
         "E_BAD_INPUT",
         "This model has no chat template. Use generate() (r1 generate --raw) on a text.",
       );
-    const { variables = {} } = options;
+    const { reasoning = true } = options;
+    const variables = { ...(reasoning ? {} : { enable_thinking: false }), ...options.variables };
     const tokens = this.#namedTokens();
     const marker = new Marker(this.#tokenizer.added, [source, stringify([checked, tools, variables, tokens])]);
     const rendered = this.#render(name, source, {
@@ -74,7 +77,8 @@ export class ChatTemplate {
       tools: tools ? marker.deep(tools) : undefined,
       add_generation_prompt: options.addGenerationPrompt ?? true,
     });
-    const { text, barriers } = withoutMarkers(rendered, marker.character);
+    const open = !reasoning && thinkTags(this.#tokenizer) !== undefined;
+    const { text, barriers } = withoutMarkers(open ? withoutReasoning(rendered) : rendered, marker.character);
     const ids = await this.#tokenizer.encodeStretchesAsync(text, barriers, options.signal);
     return { ids, reasoning: reasoningStart(this.#tokenizer, ids) };
   }
@@ -134,6 +138,14 @@ function stringify(value: unknown): string {
   } catch (cause) {
     throw new TypeError(`messages and tools must be plain data: ${(cause as Error).message}`, { cause });
   }
+}
+
+/**
+ * A prompt that ends inside an open think block, with an empty block instead. The caller's text has marks in its tags, so
+ * that only the template's own are met; the block is text that is encoded in one piece, as a model saw it in training.
+ */
+function withoutReasoning(rendered: string): string {
+  return rendered.replace(/<think>\n?$/, "<think>\n\n</think>\n\n");
 }
 
 /** The text without its markers, and where they were: offsets in that text. A template may have written them as \uXXXX. */

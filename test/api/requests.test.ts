@@ -283,6 +283,24 @@ describe.each(devices)("on %s", (device) => {
       expect(own).toMatchObject({ tokens: [77], text: "", finishReason: "stop" });
     });
 
+    it("reasoning: false answers behind an empty think block, and means nothing to ids, texts and holes", async () => {
+      const options = { temperature: 0, maxNewTokens: 8, ignoreEos: true };
+      const silent = await model.chat("Hello", { ...options, reasoning: false });
+      const rendered = "<｜begin▁of▁sentence｜><｜User｜>Hello<｜Assistant｜><think>\n\n</think>\n\n";
+      const ids = model.tokenizer.encode(rendered, { addSpecialTokens: false, parseSpecial: true });
+      expect(silent.tokens).toEqual((await model.generate(ids, options)).tokens);
+      expect(silent).toMatchObject({ reasoning: "", usage: { promptTokens: ids.length, reasoningTokens: 0 } });
+      expect(silent.text).not.toBe("");
+      expect(silent.tokens).not.toEqual((await model.chat("Hello", options)).tokens);
+      for (const prompt of [ids.slice(0, -3), { text: PROMPT }, { prefix: "def f(", suffix: "return n" }]) {
+        const answered = tokensOf(await parts(model.stream(prompt, options)));
+        expect(tokensOf(await parts(model.stream(prompt, { ...options, reasoning: false })))).toEqual(answered);
+      }
+      await expect(model.chat("Hello", { reasoning: "no" as never })).rejects.toThrow(
+        /reasoning must be true or false, found "no"/,
+      );
+    });
+
     it("minNewTokens bans stop ids, and passes over stop strings, until then", async () => {
       const push = { logitBias: { [EOS]: 1e9 }, ignoreEos: undefined, temperature: 0 };
       const { tokens } = await generate({ ...push, minNewTokens: 5 });

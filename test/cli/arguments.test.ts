@@ -143,7 +143,7 @@ describe("flags", () => {
       "parseSpecial",
     ];
     const names = options.map((option) => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
-    expect(Object.keys(requestFlags).sort()).toEqual([...names, "no-special-tokens"].sort());
+    expect(Object.keys(requestFlags).sort()).toEqual([...names, "no-special-tokens", "no-reasoning"].sort());
   });
 
   it("become the options of the API", () => {
@@ -168,6 +168,7 @@ describe("flags", () => {
       "--preset",
       "code",
       "--no-special-tokens",
+      "--no-reasoning",
       "--seed=9007199254740991",
     ];
     expect(requestOptions(parseArguments(requestFlags, argv, 0).values)).toEqual({
@@ -181,6 +182,7 @@ describe("flags", () => {
       n: 2,
       preset: "code",
       addSpecialTokens: false,
+      reasoning: false,
       seed: Number.MAX_SAFE_INTEGER,
     });
     expect(requestOptions({})).toEqual({});

@@ -303,6 +303,46 @@ describe("where the answer begins", () => {
   });
 });
 
+describe("an answer without reasoning", () => {
+  const emptyBlock = "<think>\n\n</think>\n\n";
+
+  it("follows an empty think block, encoded as if the template had written it", async () => {
+    const closing = r1.replace("<think>\\n' }}", `${JSON.stringify(emptyBlock).slice(1, -1)}' }}`);
+    expect(closing).not.toBe(r1);
+    const bare = new ChatTemplate(withTemplate(r1.replace("<think>\\n", "<think>")));
+    for (const messages of conversations) {
+      const expected = await transformersIds(closing, messages);
+      for (const chat of [chats.r1, bare])
+        expect(await chat.prompt(messages, { reasoning: false })).toEqual({ ids: expected, reasoning: "outside" });
+      const open = await chats.r1.prompt(messages, { reasoning: true });
+      expect(open).toEqual(await chats.r1.prompt(messages));
+      expect(open.reasoning).toBe("inside");
+    }
+  });
+
+  it("is asked for with the template's own switch where it has one", async () => {
+    const { ids, reasoning } = await chats.inquisitive.prompt(conversations[0], { reasoning: false });
+    expect(reasoning).toBe("outside");
+    expect(ids).toEqual(
+      (await chats.inquisitive.prompt(conversations[0], { variables: { enable_thinking: false } })).ids,
+    );
+    const asked = { reasoning: false, variables: { enable_thinking: true } };
+    expect(await chats.inquisitive.prompt(conversations[0], asked)).toEqual(
+      await chats.inquisitive.prompt(conversations[0]),
+    );
+  });
+
+  it("changes no prompt that does not end inside an open think block", async () => {
+    for (const [chat, messages] of [
+      [chats.chatml, conversations[2]],
+      [chats.r1, toolConversation],
+      [new ChatTemplate(withTemplate("{{ messages[0].content }}")), [{ role: "user", content: "why <think>\n" }]],
+      [new ChatTemplate(ours(deepseekV3.json, { ...deepseekV3.config, chat_template: r1 })), conversations[0]],
+    ] as [ChatTemplate, Message[]][])
+      expect(await chat.prompt(messages, { reasoning: false })).toEqual(await chat.prompt(messages));
+  });
+});
+
 describe("templates", () => {
   const user = [{ role: "user", content: "x" }];
 
