@@ -1,6 +1,7 @@
 /** Loading: which device and precision, and what the caller is told of the loaded model. */
 import type { Checkpoint } from "./checkpoint/checkpoint";
 import { cudaDevices, defaultPrecision } from "./device";
+import { embeddedModelPath, embeddedNotice } from "./embedded";
 import { EngineClient } from "./engine-client";
 import { R1Error } from "./errors";
 import { loadSpec } from "./load-spec";
@@ -10,6 +11,8 @@ import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./options";
 /** What a model is and where it runs. Bytes and tokens. */
 export interface ModelDetails {
   modelPath: string;
+  /** The model is the one that the package brings along, used because no `modelPath` was given. */
+  embedded: boolean;
   /** `model_type` of config.json: "qwen2", "llama", "qwen3". */
   family: string;
   /** Weights, each value counted once. */
@@ -34,6 +37,18 @@ export interface ModelDetails {
   };
   /** Bytes: weights and scratch memory taken; of the KV cache, what a token takes and what it may grow to. */
   memory: { weights: number; workspace: number; kvPerToken: number; kvMax: number };
+}
+
+/** Load options with the folder that is meant. */
+export type LocatedLoad = CheckedLoad & Pick<ModelDetails, "modelPath" | "embedded">;
+
+/** Takes the embedded model where none is named, and warns of it. @throws R1Error E_NOT_FOUND */
+export async function locateModel(options: CheckedLoad, warn: (warning: Warning) => void): Promise<LocatedLoad> {
+  const { modelPath } = options;
+  if (modelPath !== undefined) return { ...options, modelPath, embedded: false };
+  const embedded = await embeddedModelPath();
+  warn({ code: "default-model", message: embeddedNotice("modelPath") });
+  return { ...options, modelPath: embedded, embedded: true };
 }
 
 /** Loads on the device asked for; "auto" falls back to the CPU where no GPU can be used. */
@@ -66,7 +81,7 @@ export async function loadEngine(
 /** Warns of a context other than the one asked for. */
 export function details(
   checkpoint: Checkpoint,
-  options: CheckedLoad,
+  options: LocatedLoad,
   client: EngineClient,
   precision: Precision,
   warn: (warning: Warning) => void,
@@ -85,6 +100,7 @@ export function details(
   }
   return {
     modelPath: options.modelPath,
+    embedded: options.embedded,
     family: checkpoint.family,
     parameters: checkpoint.parameters,
     vocabulary: checkpoint.config.vocab,

@@ -4,7 +4,7 @@ import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
 import type { EngineClient } from "./engine-client";
 import { AbortError, R1Error } from "./errors";
 import { Generation, type GenerationPlan, PartStream } from "./generation";
-import { details, loadEngine, type ModelDetails } from "./loading";
+import { details, loadEngine, locateModel, type ModelDetails } from "./loading";
 import type { NativeRequest, NativeStats } from "./native";
 import {
   type CheckedRequest,
@@ -83,12 +83,12 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * Reads a model folder and loads its weights.
+   * Reads a model folder and loads its weights; without a `modelPath` those of the embedded r1-nano.
    *
    * @throws TypeError, RangeError; R1Error E_NOT_FOUND, E_BAD_CHECKPOINT, E_UNSUPPORTED, E_OUT_OF_MEMORY,
    *   E_DEVICE_UNAVAILABLE, E_BINDING; AbortError. All memory is back when it rejects.
    */
-  static async load(options: LoadOptions): Promise<DeepSeekR1> {
+  static async load(options?: LoadOptions): Promise<DeepSeekR1> {
     const checked = checkLoadOptions(options);
     throwIfAborted(checked.signal);
     const warnings: Warning[] = [];
@@ -96,12 +96,13 @@ export class DeepSeekR1 implements AsyncDisposable {
       warnings.push(warning);
       checked.onWarning?.(warning);
     };
-    const checkpoint = await openCheckpoint(checked.modelPath, { ropeScaling: checked.ropeScaling });
-    const tokenizer = await Tokenizer.load(checked.modelPath);
+    const located = await locateModel(checked, warn);
+    const checkpoint = await openCheckpoint(located.modelPath, { ropeScaling: located.ropeScaling });
+    const tokenizer = await Tokenizer.load(located.modelPath);
     const template = new ChatTemplate(tokenizer);
-    const { client, precision } = await loadEngine(checkpoint, checked, warn);
+    const { client, precision } = await loadEngine(checkpoint, located, warn);
     try {
-      const info = details(checkpoint, checked, client, precision, warn);
+      const info = details(checkpoint, located, client, precision, warn);
       return new DeepSeekR1({ client, tokenizer, template, checkpoint, info, warnings });
     } catch (error) {
       await client.dispose();

@@ -74,18 +74,22 @@ export interface LogprobsOptions extends PromptOptions, RunOptions {
 /** Something that is not right, but does not keep the model from working. */
 export interface Warning {
   /**
-   * `device-fallback`: no GPU could be used; `long-context`: more tokens than the model was made for; `short-context`: the
-   * KV cache cannot hold the `contextLength` asked for.
+   * `default-model`: no `modelPath` was given, and the embedded model is used; `device-fallback`: no GPU could be used;
+   * `long-context`: more tokens than the model was made for; `short-context`: the KV cache cannot hold the `contextLength`
+   * asked for.
    */
-  code: "device-fallback" | "long-context" | "short-context";
+  code: "default-model" | "device-fallback" | "long-context" | "short-context";
   /** One sentence or two, with the figures. */
   message: string;
 }
 
 /** Options of `DeepSeekR1.load`. */
 export interface LoadOptions {
-  /** A Hugging Face model folder: config.json, tokenizer.json, *.safetensors. */
-  modelPath: string;
+  /**
+   * A Hugging Face model folder: config.json, tokenizer.json, *.safetensors. Default: r1-nano, the small demonstration
+   * model that the package brings along, with a warning that says so.
+   */
+  modelPath?: string;
   /**
    * `"cuda:1"` is the second GPU, `"cuda"` the first. `"auto"`, the default, is the first GPU if it can be used, else
    * the CPU, with a warning that says why.
@@ -230,9 +234,6 @@ const loadChecks: { [K in keyof LoadTable]-?: Check<LoadTable[K]> } = {
 export function checkLoadOptions(options: unknown): CheckedLoad {
   const checked = checkOptions<LoadTable>("options", options, loadChecks);
   const { modelPath, device = { kind: "auto", index: 0 }, quantization, ...rest } = checked;
-  if (modelPath === undefined) {
-    throw new TypeError('modelPath is missing; expected the path of a model folder: load({ modelPath: "./MODEL" }).');
-  }
   if (quantization !== undefined) {
     throw new R1Error(
       "E_UNSUPPORTED",

@@ -3,6 +3,7 @@ import { checkInteger, checkWord } from "../arguments";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint";
 import { randomCheckpoint, shapes } from "../checkpoint/random";
 import { defaultPrecision } from "../device";
+import { embeddedModelPath } from "../embedded";
 import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
 import { loadSpec } from "../load-spec";
@@ -68,9 +69,10 @@ export async function measureCeilings({ device, deviceIndex, threads, family }: 
   }
 }
 
-/** A folder's checkpoint, or one of a shape's size with made-up weights. */
-export function benchCheckpoint(model: string): Promise<Checkpoint> {
-  return Object.hasOwn(shapes, model) ? Promise.resolve(randomCheckpoint(model)) : openCheckpoint(model);
+/** A folder's checkpoint, the embedded model's, or one of a shape's size with made-up weights. */
+export async function benchCheckpoint(model: string | undefined): Promise<Checkpoint> {
+  if (model === undefined) return openCheckpoint(await embeddedModelPath());
+  return Object.hasOwn(shapes, model) ? randomCheckpoint(model) : openCheckpoint(model);
 }
 
 /** An engine with room for `sequences` of `tokens` each. */

@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { arch, cpus, platform, release } from "node:os";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint";
+import { embeddedModel } from "../embedded";
 import type { NativeCeilings, NativeEngineInfo, Precision } from "../native";
 import { benchDecode } from "./bench-decode";
 import { type BenchTarget, benchCheckpoint, checkBenchOptions, measureCeilings, resolveTarget } from "./bench-engine";
@@ -15,8 +16,8 @@ import { benchPrefill } from "./bench-prefill";
 export type BenchKind = "decode" | "prefill" | "load";
 
 export interface BenchOptions {
-  /** A model folder, or the name of a shape with made-up weights ("0.5b", "1.5b", "7b", …). */
-  model: string;
+  /** A model folder, or the name of a shape with made-up weights ("0.5b", "1.5b", "7b", …). Default: the embedded r1-nano. */
+  model?: string;
   /** "auto" (default), "cpu", "cuda" or "cuda:N". */
   device?: string;
   /** Default: "f32" on the CPU, "bf16" on a GPU. */
@@ -103,7 +104,7 @@ export async function runBench(kind: BenchKind, options: BenchOptions): Promise<
   const { kind: deviceKind, name, detail } = info.device;
   return {
     kind,
-    model: options.model,
+    model: options.model ?? embeddedModel,
     precision: target.precision,
     commit: commit(),
     date: new Date().toISOString(),

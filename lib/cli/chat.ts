@@ -21,7 +21,7 @@ Ctrl-C stops an answer; what was written of it stays in the conversation. A line
 
 export const chat: Command = {
   summary: "hold a conversation",
-  usage: "chat --model DIR [flags]",
+  usage: "chat [flags]",
   details: help,
   flags: {
     ...loadFlags,

@@ -10,7 +10,7 @@ import { type Io, readAll, withoutLastNewline } from "./terminal";
 
 export const generate: Command = {
   summary: "answer a prompt, or continue a text",
-  usage: "generate [PROMPT] --model DIR [flags]",
+  usage: "generate [PROMPT] [flags]",
   details:
     "The prompt is one user message for the model's chat template; with --raw it is a text to continue. Without PROMPT, or\n" +
     'with "-", it is read from standard input, less the newline at its end.',

@@ -1,24 +1,25 @@
 /** `r1 info`: what a model folder holds and needs. */
 import { type ModelInfo, modelInfo } from "../checkpoint/info";
+import { embeddedModel } from "../embedded";
 import type { Precision } from "../native";
 import { ChatTemplate } from "../text/chat-template";
 import { thinkTags } from "../text/reasoning-splitter";
 import { Tokenizer } from "../text/tokenizer";
 import { type Command, exitCodes } from "./command";
-import { UsageError } from "./flags";
+import { modelFolder } from "./load";
 import { bytes, columns } from "./terminal";
 
 export const info: Command = {
   summary: "describe a model folder: architecture, parameters, memory, context",
-  usage: "info DIR [flags]",
+  usage: "info [DIR] [flags]",
   flags: {
-    model: { value: "DIR", short: "m", help: "the folder, instead of DIR" },
+    model: { value: "DIR", short: "m", help: `the folder, instead of DIR (default: the embedded ${embeddedModel})` },
     json: { help: "writes JSON" },
   },
   maxPositionals: 1,
-  async run({ values, positionals }, { out }) {
-    const folder = positionals[0] ?? (values.model as string | undefined);
-    if (folder === undefined) throw new UsageError("No model: pass the path of a Hugging Face model folder.");
+  async run({ values, positionals }, io) {
+    const { out } = io;
+    const folder = await modelFolder(positionals[0] ?? (values.model as string | undefined), io);
     const model = await modelInfo(folder);
     const text = describeText(await Tokenizer.load(folder));
     if (values.json) await out.line(JSON.stringify({ ...model, text }, null, 2));

@@ -1,14 +1,15 @@
 /** Loading a model for a command: flags, progress bar, warnings. */
+import { embeddedModel, embeddedModelPath, embeddedNotice } from "../embedded";
 import type { LoadProgress } from "../engine-client";
 import { DeepSeekR1 } from "../model";
 import { checkLoadOptions, type LoadOptions } from "../options";
-import { byteCount, type Flags, number, UsageError } from "./flags";
+import { byteCount, type Flags, number } from "./flags";
 import { ProgressBar } from "./progress";
 import { checked } from "./request-flags";
 import { bytes, type Io } from "./terminal";
 
 export const loadFlags: Flags = {
-  model: { value: "DIR", short: "m", help: "a Hugging Face model folder (config.json, tokenizer.json, *.safetensors)" },
+  model: { value: "DIR", short: "m", help: `a Hugging Face model folder (default: the embedded ${embeddedModel})` },
   device: { value: "NAME", help: "auto (default), cpu, cuda or cuda:N" },
   precision: { value: "TYPE", help: "f32, bf16 or fp16 (default: f32 on the CPU, bf16 on a GPU)" },
   "context-length": { value: "N", parse: number, help: "tokens a sequence may reach (default: the model's)" },
@@ -17,10 +18,8 @@ export const loadFlags: Flags = {
   threads: { value: "N", parse: number, help: "CPU threads (default: all cores)" },
 };
 
-/** @throws UsageError without a model, or for values out of range */
+/** @throws UsageError for values out of range */
 export function loadOptions(values: Readonly<Record<string, unknown>>): LoadOptions {
-  if (values.model === undefined)
-    throw new UsageError("No model: pass --model DIR, the path of a Hugging Face model folder.");
   const options = {
     modelPath: values.model,
     device: values.device,
@@ -35,8 +34,19 @@ export function loadOptions(values: Readonly<Record<string, unknown>>): LoadOpti
   return given as unknown as LoadOptions;
 }
 
+const announceEmbedded = ({ err }: Io): Promise<void> => err.line(err.style("dim", `r1: ${embeddedNotice("--model")}`));
+
+/** The folder that was given, or the embedded model's, which is said then. @throws R1Error E_NOT_FOUND */
+export async function modelFolder(given: string | undefined, io: Io): Promise<string> {
+  if (given !== undefined) return given;
+  const folder = await embeddedModelPath();
+  await announceEmbedded(io);
+  return folder;
+}
+
 /** Loads with a progress bar, where standard error is a terminal. */
-export async function loadModel(options: LoadOptions, { err, signal }: Io): Promise<DeepSeekR1> {
+export async function loadModel(options: LoadOptions, io: Io): Promise<DeepSeekR1> {
+  const { err, signal } = io;
   const bar = new ProgressBar(err);
   const onProgress = ({ stage, bytes: done, totalBytes }: LoadProgress) => {
     const label = stage === "weights" ? "Loading" : stage === "warmup" ? "Warming up" : "Preparing";
@@ -47,9 +57,10 @@ export async function loadModel(options: LoadOptions, { err, signal }: Io): Prom
       ...options,
       signal,
       onProgress,
-      onWarning: ({ message }) => {
+      onWarning: ({ code, message }) => {
         bar.clear();
-        void err.line(`${err.style("yellow", "r1: warning:")} ${message}`);
+        if (code === "default-model") void announceEmbedded(io);
+        else void err.line(`${err.style("yellow", "r1: warning:")} ${message}`);
       },
     });
   } finally {

@@ -13,7 +13,7 @@ const defaultWindow = 4096;
 
 export const perplexity: Command = {
   summary: "measure how well a model predicts a text",
-  usage: "perplexity [FILE] --model DIR [flags]",
+  usage: "perplexity [FILE] [flags]",
   details:
     'Without FILE, or with "-", the text is read from standard input. A text longer than the window is scored in windows\n' +
     "that overlap: each token once, all but those of the first window with at least WINDOW - STRIDE tokens before it.",

@@ -1,15 +1,17 @@
 /** `r1 bench`: the flags of the benches. */
 import { shapes } from "../checkpoint/random";
+import { embeddedModel } from "../embedded";
 import type { BenchKind, BenchOptions } from "./bench";
 import { type Command, exitCodes } from "./command";
 import { number, numbers, UsageError } from "./flags";
+import { modelFolder } from "./load";
 import { checked } from "./request-flags";
 
 const flags = {
   model: {
     value: "NAME",
     short: "m",
-    help: `a folder, or a shape with made-up weights: ${Object.keys(shapes).join(" ")}`,
+    help: `a folder (default: ${embeddedModel}) or made-up shape: ${Object.keys(shapes).join(" ")}`,
   },
   device: { value: "NAME", help: "auto (default), cpu, cuda or cuda:N" },
   precision: { value: "TYPE", help: "f32, bf16 or fp16 (default: f32 on the CPU, bf16 on a GPU)" },
@@ -24,10 +26,10 @@ const flags = {
 
 export const bench: Command = {
   summary: "measure speed as shares of what this machine reaches",
-  usage: "bench decode|prefill|load --model NAME [flags]",
+  usage: "bench decode|prefill|load [flags]",
   flags,
   maxPositionals: 1,
-  async run({ values, positionals }, { out }) {
+  async run({ values, positionals }, io) {
     // Loaded late: no other command needs it.
     const { benchKinds, formatReport, runBench } = await import("./bench.js");
     const { checkBenchOptions } = await import("./bench-engine.js");
@@ -36,15 +38,14 @@ export const bench: Command = {
       const found = kind === undefined ? "nothing" : JSON.stringify(kind);
       throw new UsageError(`Say what to measure: ${benchKinds.join(", ")}; found ${found}.`);
     }
-    if (values.model === undefined)
-      throw new UsageError(`No model: pass --model with a folder or one of ${Object.keys(shapes).join(", ")}.`);
     const { json, ...given } = values;
     const options = Object.fromEntries(
       Object.entries(given).map(([flag, value]) => [flag.replace(/-(.)/g, (_, letter) => letter.toUpperCase()), value]),
-    ) as unknown as BenchOptions;
+    ) as BenchOptions;
     checked(() => checkBenchOptions(options), flags);
+    if (options.model === undefined) await modelFolder(undefined, io);
     const report = await runBench(kind, options);
-    await out.line(json ? JSON.stringify(report, null, 2) : formatReport(report));
+    await io.out.line(json ? JSON.stringify(report, null, 2) : formatReport(report));
     return exitCodes.ok;
   },
 };

@@ -16,8 +16,6 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 describe("options", () => {
   it.each([
-    [undefined, TypeError, /modelPath is missing/],
-    [{}, TypeError, /modelPath is missing; expected the path of a model folder/],
     [{ modelPath: 5 }, TypeError, /modelPath must be a string, found 5/],
     [{ modelPath: "" }, RangeError, /modelPath/],
     [{ modelPath: tinyFolder, path: "a" }, TypeError, /unknown name "path"; expected one of modelPath, device/],
@@ -159,6 +157,7 @@ describe.each(devices)("on %s", (device) => {
     await withModel({ contextLength: 512, maxSequences: 4 }, (model) => {
       expect(model.info).toMatchObject({
         modelPath: tinyFolder,
+        embedded: false,
         family: "qwen2",
         parameters: 685696,
         vocabulary: 512,

@@ -43,9 +43,6 @@ describe("r1", () => {
     ["an unknown flag", ["generate", "x", "--bogus"], "--bogus"],
     ["a flag without its value", ["generate", "x", "--seed"], "--seed"],
     ["two prompts", ["generate", "x", "y"], 'Unexpected argument "y"'],
-    ["no model", ["generate", "x"], "pass --model DIR"],
-    ["no model to chat with", ["chat"], "pass --model DIR"],
-    ["no folder", ["info"], "pass the path"],
     ["no prompt", ["generate", "--model", "."], "No prompt"],
     ["no text to score", ["perplexity", "--model", "."], "No text"],
     ["a number that is none", ["generate", "x", "--top-p", "much"], '--top-p must be a number, found "much"'],
@@ -68,7 +65,6 @@ describe("r1", () => {
       "--window must be an integer from 2",
     ],
     ["nothing to measure", ["bench", "--model", "0.5b"], "decode, prefill, load"],
-    ["no shape to measure", ["bench", "decode"], "No model"],
     ["no sequences to measure", ["bench", "decode", "--model", "0.5b", "--sequences", ""], "--sequences"],
   ];
   for (const [name, argv, message] of wrong)
