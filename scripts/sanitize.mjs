@@ -1,8 +1,9 @@
 // The GPU's ops and one whole model under compute-sanitizer, at the smallest shapes that reach each branch.
 //   node scripts/sanitize.mjs [memcheck | racecheck | synccheck]…    exits with 1 when a tool finds anything or a test fails
+// R1_SANITIZE_JOBS runs go on beside each other (4): a tool's start takes most of the time of a small one.
 // racecheck watches every access to shared memory and is slow: it sees one test of each kernel family, one by one.
 // Needs an NVIDIA GPU and compute-sanitizer (CUDA toolkit).
-import { spawnSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -30,19 +31,25 @@ const runs = { memcheck: everything, synccheck: everything, racecheck: [...kerne
 // Kernels are looked up by name in one file after another: the driver's "not found" is no fault.
 const options = { memcheck: ["--report-api-errors", "no"], synccheck: [], racecheck: [] };
 
-function check(tool, { variants, tests, files }) {
+const jobs = Number(process.env.R1_SANITIZE_JOBS ?? 4);
+
+/** @returns {Promise<{ status: number, stdout: string, stderr: string }>} */
+function execute(command, args, options) {
+  return new Promise((resolve, reject) => {
+    execFile(command, args, { ...options, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
+      if (typeof error?.code === "string") reject(error);
+      else resolve({ status: error ? (error.code ?? 1) : 0, stdout, stderr });
+    });
+  });
+}
+
+async function check({ tool, variants, tests, files }) {
   const logs = mkdtempSync(join(tmpdir(), "r1-sanitize-"));
   const started = Date.now();
   const sanitizer = ["--tool", tool, ...options[tool], "--target-processes", "all", "--log-file", join(logs, "%p.log")];
   const command = [process.execPath, vitest, "run", "--no-color", "--testTimeout=600000", "-t", tests, ...files];
-  const env = { ...process.env, R1_TEST_DEVICE: "cuda", R1_TEST_VARIANTS: variants };
-  const run = spawnSync("compute-sanitizer", [...sanitizer, ...command], {
-    cwd: root,
-    env,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  if (run.error) throw run.error;
+  const env = { ...process.env, R1_TEST_DEVICE: "cuda", R1_TEST_VARIANTS: variants, R1_TEST_BUILT: "1" };
+  const run = await execute("compute-sanitizer", [...sanitizer, ...command], { cwd: root, env });
   const texts = readdirSync(logs).map((file) => readFileSync(join(logs, file), "utf8"));
   const watched = texts.filter((text) => /SUMMARY/.test(text));
   const bad = watched.filter((text) => !/SUMMARY: 0 (errors|hazards)/.test(text));
@@ -59,5 +66,11 @@ function check(tool, { variants, tests, files }) {
 const tools = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(runs);
 for (const tool of tools)
   if (!Object.hasOwn(runs, tool)) throw new Error(`no tool "${tool}": ${Object.keys(runs).join(", ")}`);
-const passed = tools.flatMap((tool) => runs[tool].map((run) => check(tool, run)));
+execFileSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
+const queue = tools.flatMap((tool) => runs[tool].map((run) => ({ tool, ...run })));
+const passed = [];
+const work = async () => {
+  for (let next = queue.shift(); next; next = queue.shift()) passed.push(await check(next));
+};
+await Promise.all(Array.from({ length: jobs }, work));
 process.exit(passed.every(Boolean) ? 0 : 1);
