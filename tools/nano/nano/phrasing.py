@@ -75,7 +75,7 @@ _ZH_QUESTION_OPENINGS = weighted(
     ("你好！", 2), ("嗨，", 1), ("问一下，", 2), ("我想问一下，", 2), ("想问一下，", 1), ("我想知道", 2), ("告诉我", 2),
     ("请告诉我", 2), ("请告诉我：", 1), ("麻烦问一下，", 1), ("麻烦告诉我", 1), ("问题：", 2), ("问个问题：", 1),
     ("小问题：", 1), ("那么", 1), ("那", 1), ("好的，", 1), ("帮我看看，", 1), ("帮忙看一下，", 1), ("再问一个：", 1),
-    ("下一个：", 1), ("你知道", 1), ("请回答：", 1), ("大家好，", 1),
+    ("下一个：", 1), ("你知道", 1), ("请回答：", 1),
 )  # fmt: skip
 _ZH_QUESTION_ENDINGS = weighted(
     ("？", 55), ("", 18), ("?", 10), ("呢？", 5), ("呢", 2), ("啊？", 1), ("？？", 1), ("？谢谢", 2), ("？谢谢！", 2), ("？谢谢你", 1),
@@ -92,7 +92,7 @@ _ZH_REQUEST_ENDINGS = weighted(
     ("。", 40), ("", 40), ("！", 4), ("，谢谢", 5), ("，谢谢。", 3), ("，谢谢！", 2), ("吧", 2), ("吧。", 2), ("。请写出过程。", 1),
     ("。谢谢你", 1), (".", 1),
 )  # fmt: skip
-_ZH_ASKING_OPENINGS = ("你能", "你能", "能不能", "可以", "你可以", "能", "能帮我", "可以帮我", "你能帮我", "你好，能帮我", "能请你")
+_ZH_ASKING_OPENINGS = ("你能", "你能", "能", "可以", "你可以", "能", "能帮我", "可以帮我", "你能帮我", "你好，能帮我", "能请你")
 _ZH_ASKING_ENDINGS = ("吗？", "吗？", "吗？", "吗", "吗?", "吗？谢谢", "吗？谢谢！")
 _ZH_BARE_OPENINGS = weighted(
     ("", 80), ("请问", 3), ("你好，", 1), ("问题：", 1), ("那", 1), ("算一下：", 1), ("来一个：", 1), ("请看：", 1), ("下一题：", 2),
@@ -115,7 +115,9 @@ def _dress_en(rng: Random, kind: str, template: str) -> str:
     if kind == "question":
         text = pick(rng, _EN_QUESTION_OPENINGS) + template + pick(rng, _EN_QUESTION_ENDINGS)
     elif kind == "bare":
-        text = pick(rng, _EN_BARE_OPENINGS) + template + pick(rng, _EN_BARE_ENDINGS)
+        text = pick(rng, _EN_BARE_OPENINGS) + template
+        if template[-1] not in "=?":
+            text += pick(rng, _EN_BARE_ENDINGS)
     elif rng.random() < 0.2:
         text = pick(rng, _EN_ASKING_OPENINGS) + template + pick(rng, _EN_ASKING_ENDINGS)
     else:
@@ -134,7 +136,8 @@ def _dress_zh(rng: Random, kind: str, template: str) -> str:
         endings = _ZH_CLOSED_ENDINGS if template[-1] in "吗呢" else _ZH_QUESTION_ENDINGS
         return pick(rng, _ZH_QUESTION_OPENINGS) + template + pick(rng, endings)
     if kind == "bare":
-        return pick(rng, _ZH_BARE_OPENINGS) + template + pick(rng, _ZH_BARE_ENDINGS)
+        text = pick(rng, _ZH_BARE_OPENINGS) + template
+        return text if template[-1] in "=?？" else text + pick(rng, _ZH_BARE_ENDINGS)
     if rng.random() < 0.2:
         return pick(rng, _ZH_ASKING_OPENINGS) + template + pick(rng, _ZH_ASKING_ENDINGS)
     return pick(rng, _ZH_REQUEST_OPENINGS) + template + pick(rng, _ZH_REQUEST_ENDINGS)
