@@ -1,7 +1,7 @@
 // The GPU's ops and one whole model under compute-sanitizer, at the smallest shapes that reach each branch.
 //   node scripts/sanitize.mjs [memcheck | racecheck | synccheck]…    exits with 1 when a tool finds anything or a test fails
 // R1_SANITIZE_JOBS runs go on beside each other (4): a tool's start takes most of the time of a small one.
-// racecheck watches every access to shared memory and is slow: it sees one test of each kernel family, one by one.
+// racecheck watches every access to shared memory and is slow: it sees one shape of each kernel of a family.
 // Needs an NVIDIA GPU and compute-sanitizer (CUDA toolkit).
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
@@ -22,8 +22,10 @@ const everything = [
   { variants: "cuda", tests: `cuda .*(${small})|(${small}).*cuda|${model}`, files: ["test/ops", "test/model/golden"] },
 ];
 const families = ["sm90 bf16", "sm80 bf16", "sm75 fp16", "simt f32"];
+const oddShape = "odd vocabulary|MQA with q/k norms.*(decode rows|two chunks)|embed on";
+const oddFiles = ["linear-residual", "norm-linear", "norm-swiglu", "head", "rope-append", "embed"];
 const kernels = families.flatMap((variants) => [
-  { variants, tests: "odd vocabulary", files: ["test/ops/linear-residual.test.ts"] },
+  { variants, tests: oddShape, files: oddFiles.map((name) => `test/ops/${name}.test.ts`) },
   { variants, tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)", files: ["test/ops/attention.test.ts"] },
 ]);
 const sampler = { variants: "cuda sm90 bf16", tests: "small steps", files: ["test/ops/sampler.test.ts"] };
