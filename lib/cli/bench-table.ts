@@ -1,5 +1,6 @@
 /** A bench report as text. */
 import type { BenchReport, BenchRow } from "./bench";
+import { table } from "./terminal";
 
 export function formatReport(report: BenchReport): string {
   const { kind, model, precision, device, ceilings } = report;
@@ -14,20 +15,13 @@ export function formatReport(report: BenchReport): string {
     `${kind} · ${model} · ${precision} · ${device.name}${detail}`,
     `ceilings of this run: ${rates.join(", ")}`,
     "",
-    ...table(report.rows),
+    ...lines(report.rows),
   ].join("\n");
 }
 
-function table(rows: BenchRow[]): string[] {
+function lines(rows: BenchRow[]): string[] {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const lines = [keys, ...rows.map((row) => keys.map((key) => cell(key, row[key])))];
-  const widths = keys.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
-  return lines.map((line) =>
-    line
-      .map((text, i) => text.padStart(widths[i]))
-      .join("  ")
-      .trimEnd(),
-  );
+  return table([keys, ...rows.map((row) => keys.map((key) => cell(key, row[key])))]);
 }
 
 function cell(key: string, value: number | string | undefined): string {

@@ -2,9 +2,6 @@
  * `r1 bench decode|prefill|load`: figures of this machine beside the ceilings that simple loops reach on it in the same
  * run. bench/README.md says how each figure is made.
  */
-import { execFileSync } from "node:child_process";
-import { arch, cpus, platform, release } from "node:os";
-import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint";
 import { embeddedModel } from "../embedded";
 import type { NativeCeilings, NativeEngineInfo, Precision } from "../native";
@@ -12,6 +9,7 @@ import { benchDecode } from "./bench-decode";
 import { type BenchTarget, benchCheckpoint, checkBenchOptions, measureCeilings, resolveTarget } from "./bench-engine";
 import { benchLoad } from "./bench-load";
 import { benchPrefill } from "./bench-prefill";
+import { type Origin, origin } from "./origin";
 
 export type BenchKind = "decode" | "prefill" | "load";
 
@@ -39,14 +37,10 @@ export interface BenchOptions {
 /** A line of the table. Numbers are in the unit that the key ends in; shares are of the ceilings, from 0 to 1. */
 export type BenchRow = Record<string, number | string>;
 
-export interface BenchReport {
+export interface BenchReport extends Origin {
   kind: BenchKind;
   model: string;
   precision: Precision;
-  /** Of the working tree the figures are from, or R1_COMMIT; "" where neither is known. "+" marks uncommitted changes. */
-  commit: string;
-  date: string;
-  host: string;
   device: { kind: string; name: string; detail: string };
   ceilings: NativeCeilings;
   rows: BenchRow[];
@@ -106,9 +100,7 @@ export async function runBench(kind: BenchKind, options: BenchOptions): Promise<
     kind,
     model: options.model ?? embeddedModel,
     precision: target.precision,
-    commit: commit(),
-    date: new Date().toISOString(),
-    host: `${platform()} ${release()} ${arch()}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown CPU"}`,
+    ...origin(),
     device: { kind: deviceKind, name, detail },
     ceilings,
     rows: rows.map(({ columns, share }) =>
@@ -125,15 +117,4 @@ function larger(a: NativeCeilings, b: NativeCeilings): NativeCeilings {
     f32MacsPerS: Math.max(a.f32MacsPerS, b.f32MacsPerS),
     bf16MacsPerS: Math.max(a.bf16MacsPerS, b.bf16MacsPerS),
   };
-}
-
-function commit(): string {
-  if (process.env.R1_COMMIT) return process.env.R1_COMMIT;
-  const git = (...args: string[]) =>
-    execFileSync("git", args, { cwd: join(__dirname, "../.."), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  try {
-    return git("rev-parse", "--short=12", "HEAD").trim() + (git("status", "--porcelain", "-uno").trim() ? "+" : "");
-  } catch {
-    return "";
-  }
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { chat } from "./chat";
 import { type Command, exitCodes } from "./command";
+import { evaluation } from "./eval";
 import { describeError, exitCodeOf } from "./failure";
 import { describeFlags, type Flags, parseArguments, UsageError } from "./flags";
 import { generate } from "./generate";
@@ -13,7 +14,7 @@ import { perplexity } from "./perplexity";
 import { bench } from "./run-bench";
 import { columns, type Io, Output } from "./terminal";
 
-const commands: Readonly<Record<string, Command>> = { generate, chat, info, perplexity, bench };
+const commands: Readonly<Record<string, Command>> = { generate, chat, info, perplexity, eval: evaluation, bench };
 
 const helpFlag: Flags = { help: { short: "h", help: "this text" } };
 

@@ -89,3 +89,16 @@ export function columns(rows: readonly (readonly [string, string])[], indent = "
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `${indent}${left.padEnd(width)}  ${right}`.trimEnd()).join("\n");
 }
+
+/** Lines whose cells stand below each other at the right, those of the first `left` columns at the left. */
+export function table(lines: readonly (readonly string[])[], left = 0): string[] {
+  const widths = Array.from({ length: Math.max(...lines.map((line) => line.length)) }, (_, i) =>
+    Math.max(...lines.map((line) => line[i]?.length ?? 0)),
+  );
+  return lines.map((line) =>
+    line
+      .map((text, i) => (i < left ? text.padEnd(widths[i]) : text.padStart(widths[i])))
+      .join("  ")
+      .trimEnd(),
+  );
+}

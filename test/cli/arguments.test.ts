@@ -7,7 +7,7 @@ import { requestFlags, requestOptions } from "../../lib/cli/request-flags";
 import packageJson from "../../package.json";
 import { r1 } from "./run";
 
-const commands = ["generate", "chat", "info", "perplexity", "bench"];
+const commands = ["generate", "chat", "info", "perplexity", "eval", "bench"];
 
 describe("r1", () => {
   it("lists its commands and exit codes", async () => {
@@ -64,6 +64,11 @@ describe("r1", () => {
       ["perplexity", "x", "--model", ".", "--window", "1"],
       "--window must be an integer from 2",
     ],
+    ["questions asked twice, but without reasoning", ["eval", "--both", "--no-reasoning"], "--no-reasoning"],
+    ["no questions", ["eval", "--limit", "0"], "--limit must be an integer from 1 up, found 0"],
+    ["too many open questions", ["eval", "--concurrency", "1025"], "--concurrency must be an integer from 1 to 1024"],
+    ["half a token", ["eval", "--max-new-tokens", "0.5"], "--max-new-tokens must be an integer from 1"],
+    ["a task as an argument", ["eval", "addition"], 'Unexpected argument "addition"'],
     ["nothing to measure", ["bench", "--model", "0.5b"], "decode, prefill, load"],
     ["no sequences to measure", ["bench", "decode", "--model", "0.5b", "--sequences", ""], "--sequences"],
   ];
