@@ -46,7 +46,7 @@ land last laugh launch lean learn lend lift light listen load look march mark me
 own pack paint park pass pay plant play point pour press print protect pull push rain reach read record remember
 repeat report rest return roll row rush scream search seem select show sign sing sleep smell snow sort sound speak
 spell spend stand start stay stretch suffer talk taste teach test thank think touch train travel treat turn twist
-visit wait walk want warm wash watch water weigh whisper wish wonder work yell compress filter render commit install
+visit wait walk want warm wash watch water weigh whisper wish wonder work yell compress filter render install
 """.split()
 
 _OTHERS = """
@@ -76,8 +76,13 @@ tonight total tough toward true trust try twelve twenty twice two ugly under unt
 wake warm weak wear welcome well west wet what when where which while white who whole why wide wild will win wise
 with without wooden worry worse worst would wrong yellow yes yesterday yet young zero
 monday tuesday wednesday thursday friday saturday sunday january february march april june july august september
-october november december hours minutes seconds weeks months years kilometer centimeter kilogram gram liter
+october november december hours minutes seconds weeks months years kilometer centimeter kilogram gram liter commit
 """.split()
+
+# Forms that the rules below would get wrong.
+_IRREGULAR = frozenset(
+    "deers sheeps womans foots tooths childs moneys payed speaked teached lighted thinked knowed payed".split()
+)
 
 
 def _all_words() -> tuple[str, ...]:
@@ -85,7 +90,7 @@ def _all_words() -> tuple[str, ...]:
     words += [noun + "s" for noun in _NOUNS if noun[-1] not in "sxyhfe" and len(noun) < 9][::2]
     words += [verb + "ing" for verb in _VERBS if verb[-1] != "e"]
     words += [verb + "ed" for verb in _VERBS[::2] if verb[-1] not in "ewdgr" and verb[-2:] != "nd"]
-    return tuple(dict.fromkeys(words))
+    return tuple(word for word in dict.fromkeys(words) if word not in _IRREGULAR)
 
 
 ALWAYS_SEEN = frozenset(("strawberry", "raspberry", "banana", "blueberry", "mississippi", "hello", "apple"))
