@@ -173,10 +173,15 @@ _DIFFERENCES = {
 _KINDS = weighted(("question", 5), ("request", 3), ("bare", 4))
 
 
-def expression_question(rng: Random, language: str, operator: str, first: object, second: object) -> str:
-    """A question for one operation ("+", "-" or "×"), with the values as they were typed."""
+def expression_question(
+    rng: Random, language: str, operator: str, first: object, second: object, plain: bool = False
+) -> str:
+    """A question for one operation ("+", "-" or "×"), with the values as they were typed.
+
+    A plain question names the values in the order of the expression.
+    """
     kind = pick(rng, _KINDS)
-    if rng.random() < 0.25:
+    if not plain and rng.random() < 0.25:
         template = pick(rng, _OWN[language, operator][kind])
     else:
         template = pick(rng, _FRAMES[language][kind]).replace("@", pick(rng, _FORMS[language, operator]))
