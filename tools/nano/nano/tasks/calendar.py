@@ -410,7 +410,7 @@ def _day_of_year(rng: Random, language: str) -> Example:
     shown = _date_typed(rng, language, month, day, year)
     number = day
     if month == 1:
-        lines = ["January is the first month."] if en else ["1月是第一个月。"]
+        lines = [f"January is the first month: day {day}."] if en else [f"1月是第一个月：第{day}天。"]
     elif month == 2:
         number = 31 + day
         lines = ["January has 31 days." if en else "1月有31天。", f"31 + {day} = {number}{dot}"]

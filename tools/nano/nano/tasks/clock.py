@@ -161,9 +161,14 @@ def _shifted(rng: Random, language: str) -> Example:
 def _between(rng: Random, language: str) -> Example:
     en = language == "en"
     hour, minute = between(rng, 0, 23), _minute(rng)
-    end_hour, end_minute = (between(rng, hour, 23), _minute(rng)) if rng.random() < 0.75 else (between(rng, 0, 23), _minute(rng))
-    if (end_hour, end_minute) == (hour, minute):
-        end_minute = (end_minute + 5) % 60
+    if rng.random() < 0.2:
+        # Over midnight.
+        hour, end_hour = between(rng, 17, 23), between(rng, 0, 9)
+    else:
+        end_hour = between(rng, hour, 23)
+    end_minute = _minute(rng)
+    if end_hour == hour and end_minute <= minute:
+        minute, end_minute = (end_minute, minute) if end_minute < minute else (between(rng, 0, 20), between(rng, 21, 59))
     halves = _in_halves(rng, language, hour)
     if not en and halves:
         halves = 7 <= end_hour <= 11 or 13 <= end_hour <= 18

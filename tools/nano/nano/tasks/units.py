@@ -9,12 +9,16 @@ from ..phrasing import ask, between, pick
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit's English singular, plural and symbol, and its Chinese names; the first of each is the one in answers."""
+    """A unit's English singular, plural and symbols, and its Chinese names; the first of each is the one in answers.
+
+    `short` holds abbreviations that only questions use.
+    """
 
     one: str
     many: str
     symbols: tuple[str, ...]
     chinese: tuple[str, ...]
+    short: tuple[str, ...] = ()
 
     def amount(self, number: str, language: str) -> str:
         """The number with the unit as the reasoning and the answer write it."""
@@ -30,35 +34,46 @@ class Unit:
             return number + (" " if rng.random() < 0.15 else "") + pick(rng, self.chinese)
         if self.symbols and rng.random() < 0.55:
             return number + (" " if rng.random() < 0.75 else "") + pick(rng, self.symbols)
-        return f"{number} {self.one if number == '1' else self.many}"
+        if self.short and rng.random() < 0.25:
+            return number + (" " if rng.random() < 0.5 else "") + pick(rng, self.short)
+        return f"{number} {_spelling(rng, self.one if number == '1' else self.many)}"
 
     def name(self, rng: Random, language: str) -> str:
         """The unit's name alone, of many."""
         if language == "zh":
             return pick(rng, self.chinese)
-        return pick(rng, self.symbols) if self.symbols and rng.random() < 0.35 else self.many
+        if self.symbols and rng.random() < 0.35:
+            return pick(rng, self.symbols)
+        return _spelling(rng, self.many)
 
 
-KM = Unit("kilometre", "kilometers", ("km",), ("千米", "公里", "km"))
-M = Unit("metre", "meters", ("m",), ("米", "m"))
-DM = Unit("decimetre", "decimeters", ("dm",), ("分米", "dm"))
-CM = Unit("centimetre", "centimeters", ("cm",), ("厘米", "cm"))
-MM = Unit("millimetre", "millimeters", ("mm",), ("毫米", "mm"))
-T = Unit("ton", "tonnes", ("t",), ("吨", "t"))
+def _spelling(rng: Random, word: str) -> str:
+    """The American word, or the British one."""
+    if ("meter" in word or "liter" in word) and rng.random() < 0.35:
+        return word.replace("ter", "tre")
+    return word
+
+
+KM = Unit("kilometer", "kilometers", ("km",), ("千米", "公里", "km"))
+M = Unit("meter", "meters", ("m",), ("米", "m"))
+DM = Unit("decimeter", "decimeters", ("dm",), ("分米", "dm"))
+CM = Unit("centimeter", "centimeters", ("cm",), ("厘米", "cm"))
+MM = Unit("millimeter", "millimeters", ("mm",), ("毫米", "mm"))
+T = Unit("ton", "tons", ("t",), ("吨", "t"))
 KG = Unit("kilogram", "kilograms", ("kg",), ("千克", "公斤", "kg"))
 G = Unit("gram", "grams", ("g",), ("克", "g"))
 MG = Unit("milligram", "milligrams", ("mg",), ("毫克", "mg"))
-L = Unit("litre", "liters", ("l", "L"), ("升", "L"))
-DL = Unit("decilitre", "deciliters", ("dl",), ("分升",))
-ML = Unit("millilitre", "milliliters", ("ml", "mL"), ("毫升", "ml"))
+L = Unit("liter", "liters", ("l", "L"), ("升", "L"))
+DL = Unit("deciliter", "deciliters", ("dl",), ("分升",))
+ML = Unit("milliliter", "milliliters", ("ml", "mL"), ("毫升", "ml"))
 WEEK = Unit("week", "weeks", (), ("周", "个星期", "星期"))
 DAY = Unit("day", "days", (), ("天",))
-HOUR = Unit("hour", "hours", (), ("小时", "个小时"))
-MINUTE = Unit("minute", "minutes", (), ("分钟", "分"))
-SECOND = Unit("second", "seconds", (), ("秒", "秒钟"))
+HOUR = Unit("hour", "hours", (), ("小时", "个小时"), ("h", "hrs", "hr"))
+MINUTE = Unit("minute", "minutes", (), ("分钟", "分"), ("min", "mins"))
+SECOND = Unit("second", "seconds", (), ("秒", "秒钟"), ("s", "sec", "secs"))
 YEAR = Unit("year", "years", (), ("年",))
 MONTH = Unit("month", "months", (), ("个月",))
-DOZEN = Unit("dozen", "dozens", (), ("打",))
+DOZEN = Unit("dozen", "dozen", (), ("打",))
 PIECE = Unit("piece", "pieces", (), ("个",))
 DOLLAR = Unit("dollar", "dollars", (), ("美元",))
 CENT = Unit("cent", "cents", (), ("美分",))
@@ -134,24 +149,35 @@ def _moved(rng: Random, language: str) -> Example:
             number += between(rng, 1, 9)
         shown, result = _fraction(number, places), str(number * 10 ** (zeros - places))
         fact = f"{large.amount('1', language)} = {small.amount(str(factor), language)}"
+        # The decimal is filled up with zeros first, so that the point alone has to move.
+        head, _, tail = shown.partition(".")
+        filled = f"{shown} = {head}.{tail.ljust(zeros, '0')}" if places and len(tail) < zeros else shown
+        moved = result if places == 0 or head != "0" else f"{head}{tail.ljust(zeros, '0')} = {result}"
         if language == "zh":
-            how = f"小数点右移 {zeros} 位" if places else f"添上 {zeros} 个 0"
-            reasoning = f"{fact}。\n{shown} × {factor}：{how}，得 {result}。"
+            how = f"{filled}，小数点右移 {zeros} 位" if places else f"添上 {zeros} 个 0"
+            reasoning = f"{fact}。\n{shown} × {factor}：{how}，得 {moved}。"
         else:
-            how = f"the point moves {zeros} to the right" if places else f"add {zeros} zero" + "s" * (zeros > 1)
-            reasoning = f"{fact}.\n{shown} × {factor}: {how}, {result}."
+            how = f"{filled}, the point moves {zeros} to the right" if places else f"add {zeros} zero" + "s" * (zeros > 1)
+            reasoning = f"{fact}.\n{shown} × {factor}: {how}, {moved}."
         source, target = large, small
     else:
         # To the larger unit: at most three decimals.
         number = between(rng, 1, 999) if rng.random() < 0.5 else between(rng, 1, 99) * pick(rng, (10, 100, factor))
         shown, result = str(number), _fraction(number, zeros)
+        digits = shown.rjust(zeros + 1, "0")
+        moved = f"{digits[:-zeros]}.{digits[-zeros:]}"
+        if moved != result:
+            moved = f"{moved} = {result}"
         fact = f"{small.amount(str(factor), language)} = {large.amount('1', language)}"
         if language == "zh":
-            reasoning = f"{fact}。\n{shown} ÷ {factor}：小数点左移 {zeros} 位，得 {result}。"
+            reasoning = f"{fact}。\n{shown} ÷ {factor}：小数点左移 {zeros} 位，得 {moved}。"
         else:
-            reasoning = f"{fact}.\n{shown} ÷ {factor}: the point moves {zeros} to the left, {result}."
+            reasoning = f"{fact}.\n{shown} ÷ {factor}: the point moves {zeros} to the left, {moved}."
         source, target = small, large
-    question = _question(rng, language, source.typed(rng, shown, language), target.name(rng, language))
+    amount = source.typed(rng, shown, language)
+    if source in (DOLLAR, EURO) and rng.random() < 0.3:
+        amount = ("$" if source is DOLLAR else "€") + shown
+    question = _question(rng, language, amount, target.name(rng, language))
     return _made(language, question, reasoning, target.amount(result, language))
 
 
