@@ -85,16 +85,29 @@ _IRREGULAR = frozenset(
 )
 
 
-def _all_words() -> tuple[str, ...]:
-    words = [*_NOUNS, *_VERBS, *_OTHERS]
-    words += [noun + "s" for noun in _NOUNS if noun[-1] not in "sxyhfe" and len(noun) < 9][::2]
-    words += [verb + "ing" for verb in _VERBS if verb[-1] != "e"]
-    words += [verb + "ed" for verb in _VERBS[::2] if verb[-1] not in "ewdgr" and verb[-2:] != "nd"]
-    return tuple(word for word in dict.fromkeys(words) if word not in _IRREGULAR)
+def _all_words() -> dict[str, str]:
+    """Each word with the base form that it is made from."""
+    bases = {word: word for word in (*_NOUNS, *_VERBS, *_OTHERS)}
+    for noun in _NOUNS[::2]:
+        if noun[-1] not in "sxyhfe" and len(noun) < 9:
+            bases.setdefault(noun + "s", noun)
+    for verb in _VERBS:
+        if verb[-1] != "e":
+            bases.setdefault(verb + "ing", verb)
+    for verb in _VERBS[::2]:
+        if verb[-1] not in "ewdgr" and verb[-2:] != "nd":
+            bases.setdefault(verb + "ed", verb)
+    return {word: base for word, base in bases.items() if word not in _IRREGULAR}
 
 
-ALWAYS_SEEN = frozenset(("strawberry", "raspberry", "banana", "blueberry", "mississippi", "hello", "apple"))
-WORDS = _all_words()
-# About 15 % of the words, the same ones for ever: a word's checksum decides.
-UNSEEN = tuple(word for word in WORDS if len(word) > 2 and word not in ALWAYS_SEEN and crc32(word.encode()) % 20 < 3)
-SEEN = tuple(word for word in WORDS if word not in frozenset(UNSEEN))
+def _is_unseen(base: str) -> bool:
+    return len(base) > 2 and base not in _ALWAYS_SEEN and crc32(base.encode()) % 20 < 3
+
+
+_ALWAYS_SEEN = frozenset(("strawberry", "raspberry", "banana", "blueberry", "mississippi", "hello", "apple"))
+_BASES = _all_words()
+WORDS = tuple(_BASES)
+# About 15 % of the words, the same ones for ever: the checksum of the base form decides, so that all forms of a word
+# are on the same side.
+UNSEEN = tuple(word for word, base in _BASES.items() if _is_unseen(base))
+SEEN = tuple(word for word, base in _BASES.items() if not _is_unseen(base))

@@ -18,6 +18,7 @@ __all__ = [
     "spelling",
 ]
 
+_UNSEEN_SET = frozenset(UNSEEN)
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _ONSETS = weighted(
     *[(onset, 2) for onset in "b c d f g h j k l m n p r s t v w z".split()],
@@ -43,11 +44,13 @@ def made_up_word(rng: Random, longest: int = 12) -> str:
     length = between(rng, 3, longest)
     if rng.random() < 0.4:
         letters = _ALPHABET if rng.random() < 0.6 else [pick(rng, _ALPHABET) for _ in range(between(rng, 2, 5))]
-        return "".join([pick(rng, letters) for _ in range(length)])
-    word = ""
-    while len(word) < length:
-        word += pick(rng, _ONSETS) + pick(rng, _VOWELS) + pick(rng, _CODAS)
-    return word[:length]
+        word = "".join([pick(rng, letters) for _ in range(length)])
+    else:
+        word = ""
+        while len(word) < length:
+            word += pick(rng, _ONSETS) + pick(rng, _VOWELS) + pick(rng, _CODAS)
+        word = word[:length]
+    return made_up_word(rng, longest) if word in _UNSEEN_SET else word
 
 
 # {0} is the letter, {1} the word.
