@@ -149,6 +149,6 @@ def family(
         generic=generic,
         hints=all(kind == "num" or kind in PYTHON_TYPES for kind in kinds),
         arrow=typescript is not None and "\n" not in typescript and typescript.startswith("return ")
-        and not generic and not is_async and not is_class,
+        and not typescript.startswith("return {") and not generic and not is_async and not is_class,
         constants="".join(mark for mark in "kmw" if mark in used),
     )

@@ -151,7 +151,7 @@ TEXTS: list[Family] = [
         "返回用下划线代替空格的 @a|把 @a 中的空格替换为下划线",
         "replace spaces by underscores", "把空格替换为下划线", 'f("a b") => "a_b"'),
     family(
-        "replace word|replace text|swap word", "text:str old:str new:str", "str", "return @a.replace(@b, @c)",
+        "replace word|replace text|swap word", "text:str old:str other:str", "str", "return @a.replace(@b, @c)",
         "return @a.replaceAll(@b, @c);",
         "return @a with every @b replaced by @c|replace @b with @c in @a",
         "返回把 @b 全部替换为 @c 的 @a|在 @a 中用 @c 替换 @b",
