@@ -18,7 +18,11 @@ def examples(sample: Callable[[Random, str], Example], language: str, count: int
 
 
 def check_general(
-    test: unittest.TestCase, sample: Callable[[Random, str], Example], task: str, longest: int = 900, distinct: int = 5000
+    test: unittest.TestCase,
+    sample: Callable[[Random, str], Example],
+    task: str,
+    longest: int = 900,
+    distinct: int = 5000,
 ) -> None:
     """Names, sizes, one answer per question, many wordings, and speed."""
     for language in LANGUAGES:

@@ -15,7 +15,7 @@ SENSES = {
         "largest": "largest|biggest|greatest|max",
         "smallest": "smallest|lowest|min",
         "=": "equal|same|=",
-        ">": "(is|if|whether|that|say|false:) (number )?NUM (is )?(larger|bigger|greater|more|higher|>)|NUM (>|is bigger)",
+        ">": "(is|if|whether|that|say|false:) NUM (is )?(larger|bigger|greater|more|higher|>)|NUM (>|is bigger)",
         "<": "(is|if|whether|that|false:) NUM (is )?(smaller|less|lower|<)|NUM (<|is less)",
         "larger": "larger|bigger|greater|more|higher|max",
         "smaller": "smaller|less|lower|lesser|min",
@@ -34,7 +34,7 @@ SENSES = {
 
 def sense_of(example: Example, count: int) -> str:
     """What a question asks for, read from its words."""
-    text = NUMBER.sub("NUM", example.messages[0][1].replace("ne more", "next")).lower().replace("num", "NUM")
+    text = NUMBER.sub("NUM", example.messages[0][1]).lower().replace("one more", "next").replace("num", "NUM")
     wanted = ("largest", "smallest") if count == 3 else ("=", ">", "<", "larger", "smaller")
     if count == 2 and example.language == "zh" and ("还是" in text or "NUM大还" in text or "NUM小还" in text):
         wanted = ("larger", "smaller")

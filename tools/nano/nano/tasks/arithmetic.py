@@ -305,10 +305,9 @@ def addition(rng: Random, language: str) -> Example:
     elif chance < 0.36:
         first = second = with_digits(rng, between(rng, 1, 6))
     else:
-        first, second = with_digits(rng, between(rng, 1, 6)), with_digits(rng, between(rng, 1, 6))
-    question = expression_question(
-        rng, language, "+", typed(rng, first, language), typed(rng, second, language)
-    )
+        largest = 2 if chance < 0.5 else 6
+        first, second = with_digits(rng, between(rng, 1, largest)), with_digits(rng, between(rng, 1, largest))
+    question = expression_question(rng, language, "+", typed(rng, first, language), typed(rng, second, language))
     return _example(
         "addition", language, question, add_steps(first, second, language), f"{first} + {second} = {first + second}"
     )
@@ -334,12 +333,14 @@ def subtraction(rng: Random, language: str) -> Example:
     if chance < 0.13:
         first = second = with_digits(rng, between(rng, 1, 6))
     elif chance < 0.25:
-        first, second = with_digits(rng, between(rng, 1, 3)) * 10 ** between(rng, 1, 3), with_digits(rng, between(rng, 1, 4))
+        first = with_digits(rng, between(rng, 1, 3)) * 10 ** between(rng, 1, 3)
+        second = with_digits(rng, between(rng, 1, 4))
     elif chance < 0.32:
         first = with_digits(rng, between(rng, 2, 6))
         second = max(0, first + between(rng, -30, 30))
     else:
-        first, second = with_digits(rng, between(rng, 1, 6)), with_digits(rng, between(rng, 1, 6))
+        largest = 2 if chance < 0.44 else 6
+        first, second = with_digits(rng, between(rng, 1, largest)), with_digits(rng, between(rng, 1, largest))
         if first < second and rng.random() < 0.6:
             first, second = second, first
     left, right = typed(rng, first, language), typed(rng, second, language)
@@ -374,9 +375,7 @@ def multiplication(rng: Random, language: str) -> Example:
         second = second // 10 * 10
     elif chance < 0.24 and first >= 100:
         first = first // 100 * 100 + first % 10
-    question = expression_question(
-        rng, language, "×", typed(rng, first, language), typed(rng, second, language)
-    )
+    question = expression_question(rng, language, "×", typed(rng, first, language), typed(rng, second, language))
     return _example(
         "multiplication", language, question, multiply_steps(first, second, language),
         f"{first} × {second} = {first * second}",

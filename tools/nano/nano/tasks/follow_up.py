@@ -41,19 +41,22 @@ _NEXT = {
     ("zh", "+"): (
         ("bare", "再加{0}"), ("bare", "再加 {0}"), ("bare", "加{0}"), ("bare", "加上{0}"), ("question", "再加{0}是多少"),
         ("question", "再加上{0}等于多少"), ("question", "那加{0}呢"), ("question", "那再加 {0} 呢"), ("request", "把结果加上{0}"),
-        ("request", "把它加{0}"), ("question", "如果再加{0}呢"), ("bare", "+{0}"), ("request", "再加上{0}"), ("request", "给结果加上{0}"),
+        ("request", "把它加{0}"), ("question", "如果再加{0}呢"), ("bare", "+{0}"), ("request", "再加上{0}"),
+        ("request", "给结果加上{0}"),
         ("question", "上面的结果加{0}是多少"), ("question", "这个数加{0}等于几"),
     ),
     ("zh", "-"): (
         ("bare", "再减{0}"), ("bare", "再减 {0}"), ("bare", "减{0}"), ("bare", "减去{0}"), ("question", "再减{0}是多少"),
         ("question", "再减去{0}等于多少"), ("question", "那减{0}呢"), ("question", "那再减 {0} 呢"), ("request", "把结果减去{0}"),
-        ("request", "把它减{0}"), ("question", "如果再减{0}呢"), ("bare", "-{0}"), ("request", "再减去{0}"), ("request", "从结果里减去{0}"),
+        ("request", "把它减{0}"), ("question", "如果再减{0}呢"), ("bare", "-{0}"), ("request", "再减去{0}"),
+        ("request", "从结果里减去{0}"),
         ("question", "上面的结果减{0}是多少"), ("question", "这个数减{0}等于几"),
     ),
     ("zh", "×"): (
         ("bare", "再乘{0}"), ("bare", "乘以{0}"), ("bare", "乘 {0}"), ("question", "再乘以{0}是多少"), ("question", "再乘{0}等于多少"),
         ("question", "那乘以{0}呢"), ("question", "那乘以 {0} 呢"), ("request", "把结果乘以{0}"), ("request", "把它乘以{0}"),
-        ("question", "如果再乘以{0}呢"), ("bare", "×{0}"), ("bare", "* {0}"), ("question", "它的{0}倍是多少"), ("request", "再乘上{0}"),
+        ("question", "如果再乘以{0}呢"), ("bare", "×{0}"), ("bare", "* {0}"), ("question", "它的{0}倍是多少"),
+        ("request", "再乘上{0}"),
         ("question", "上面的结果乘以{0}是多少"), ("question", "这个数乘{0}等于几"),
     ),
 }  # fmt: skip
@@ -86,7 +89,8 @@ _RECALLS = {
         ),
         "result": (
             ("question", "what was the result again"), ("question", "what was the result"),
-            ("request", "repeat the result"), ("request", "say the result again"), ("request", "just give me the number"),
+            ("request", "repeat the result"), ("request", "say the result again"),
+            ("request", "just give me the number"),
             ("question", "so what is the result"), ("request", "give me only the result"),
         ),
     },
@@ -106,7 +110,8 @@ _RECALLS = {
     },
 }  # fmt: skip
 _RECALLED = {
-    "en": {"first": "The first number was {0}.", "second": "The second number was {0}.", "result": "The result is {0}."},
+    "en": {"first": "The first number was {0}.", "second": "The second number was {0}.",
+    "result": "The result is {0}."},
     "zh": {"first": "第一个数是 {0}。", "second": "第二个数是 {0}。", "result": "结果是 {0}。"},
 }
 _LAST_RESULT = {"en": "The last result is {0}.\n", "zh": "上一个结果是 {0}。\n"}
@@ -122,13 +127,16 @@ _LIST_NEXT = {
             ("request", "sort them from largest to smallest"), ("bare", "descending"),
         ),
         "ascending": (
-            ("bare", "and in ascending order"), ("request", "now sort it in ascending order"), ("bare", "now ascending"),
+            ("bare", "and in ascending order"), ("request", "now sort it in ascending order"),
+            ("bare", "now ascending"),
             ("bare", "and from smallest to largest"), ("bare", "in ascending order"), ("bare", "now from low to high"),
-            ("question", "what about ascending"), ("bare", "smallest first"), ("bare", "now the other way, from smallest to largest"),
+            ("question", "what about ascending"), ("bare", "smallest first"),
+            ("bare", "now the other way, from smallest to largest"),
             ("request", "sort them from smallest to largest"),
         ),
         "reverse": (
-            ("request", "reverse it"), ("request", "now reverse it"), ("request", "reverse that"), ("bare", "and reversed"),
+            ("request", "reverse it"), ("request", "now reverse it"), ("request", "reverse that"),
+            ("bare", "and reversed"),
             ("request", "reverse the result"), ("bare", "and backwards"), ("request", "turn it around"),
             ("question", "what is that reversed"), ("request", "reverse that list"), ("request", "flip it"),
         ),
@@ -170,10 +178,12 @@ _LIST_NEXT = {
             ("question", "倒过来是什么"), ("request", "把这个列表反转"), ("request", "再倒过来"),
         ),
         "largest": (
-            ("question", "最大的是哪个"), ("question", "哪个最大"), ("question", "其中最大的数是多少"), ("question", "最大的呢"), ("request", "说出最大的数"),
+            ("question", "最大的是哪个"), ("question", "哪个最大"), ("question", "其中最大的数是多少"), ("question", "最大的呢"),
+            ("request", "说出最大的数"),
         ),
         "smallest": (
-            ("question", "最小的是哪个"), ("question", "哪个最小"), ("question", "其中最小的数是多少"), ("question", "最小的呢"), ("request", "说出最小的数"),
+            ("question", "最小的是哪个"), ("question", "哪个最小"), ("question", "其中最小的数是多少"), ("question", "最小的呢"),
+            ("request", "说出最小的数"),
         ),
         "count": (
             ("question", "一共有几个数"), ("question", "列表里有多少个数"), ("question", "有几个数字"), ("request", "数一下有几个数"),
@@ -204,13 +214,15 @@ _LIST_ANSWERS = {
 _LETTER_NEXT = {
     "en": {
         "word": (
-            ("bare", "and in {1}"), ("question", "and in {1}"), ("question", "what about {1}"), ("question", "how about {1}"),
+            ("bare", "and in {1}"), ("question", "and in {1}"), ("question", "what about {1}"),
+            ("question", "how about {1}"),
             ("bare", "in {1}"), ("question", "how many {0}'s in {1} then"), ("question", "and how many are in {1}"),
             ("question", "and how many in {1}"), ("question", "how many does {1} have"), ("bare", "now in {1}"),
         ),
         "letter": (
             ("question", "and how many {0}'s"), ("question", "how many {0}'s does it have"), ("bare", "and {0}"),
-            ("question", "what about {0}"), ("question", "and the letter {0}"), ("question", "how many {0}'s are in it"),
+            ("question", "what about {0}"), ("question", "and the letter {0}"),
+            ("question", "how many {0}'s are in it"),
             ("question", "how about the letter {0}"), ("request", "now count the {0}'s"),
         ),
         "length": (
@@ -221,11 +233,13 @@ _LETTER_NEXT = {
     },
     "zh": {
         "word": (
-            ("question", "那{1}呢"), ("question", "那么 {1} 呢"), ("question", "{1}里呢"), ("question", "{1}里有几个"), ("question", "换成{1}呢"),
+            ("question", "那{1}呢"), ("question", "那么 {1} 呢"), ("question", "{1}里呢"), ("question", "{1}里有几个"),
+            ("question", "换成{1}呢"),
             ("question", "那{1}里有几个{0}"), ("question", "在{1}里呢"),
         ),
         "letter": (
-            ("question", "那{0}呢"), ("question", "那有几个{0}"), ("question", "字母{0}呢"), ("question", "里面有几个{0}"), ("question", "那么 {0} 有几个"),
+            ("question", "那{0}呢"), ("question", "那有几个{0}"), ("question", "字母{0}呢"), ("question", "里面有几个{0}"),
+            ("question", "那么 {0} 有几个"),
             ("request", "再数一下{0}"),
         ),
         "length": (
@@ -246,8 +260,10 @@ _COMPARE_NEXT = {
         ),
     },
     "zh": {
-        "smaller": (("question", "那哪个小"), ("question", "哪个更小"), ("question", "较小的是哪个"), ("question", "那小的呢"), ("question", "较小的呢")),
-        "larger": (("question", "那哪个大"), ("question", "哪个更大"), ("question", "较大的是哪个"), ("question", "那大的呢"), ("question", "较大的呢")),
+        "smaller": (("question", "那哪个小"), ("question", "哪个更小"), ("question", "较小的是哪个"), ("question", "那小的呢"),
+        ("question", "较小的呢")),
+        "larger": (("question", "那哪个大"), ("question", "哪个更大"), ("question", "较大的是哪个"), ("question", "那大的呢"),
+        ("question", "较大的呢")),
     },
 }  # fmt: skip
 _NUMBERS_WERE = {"en": "The numbers are {0} and {1}.\n", "zh": "这两个数是 {0} 和 {1}。\n"}

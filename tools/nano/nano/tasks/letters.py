@@ -79,7 +79,8 @@ _COUNTS = {
         ("question", "{1}中有几个字母{0}"), ("question", "{1} 中有多少个字母 {0}"), ("question", "单词{1}里有几个{0}"),
         ("question", "单词 {1} 里有多少个字母 {0}"), ("question", "在{1}里，{0}出现了几次"), ("question", "字母{0}在{1}中出现几次"),
         ("question", "字母 {0} 在 {1} 里出现了多少次"), ("question", "{0}在{1}里出现几次"), ("question", "{1}这个词里有几个{0}"),
-        ("question", "{1}这个单词有几个{0}"), ("question", "{1}有几个{0}"), ("question", "{1} 有多少个 {0}"),
+        ("question", "{1}这个单词有几个{0}"), ("question", "英文单词{1}里有几个字母{0}"), ("question", "{1}里有几个字母{0}"),
+        ("question", "{1}有几个{0}"), ("question", "{1} 有多少个 {0}"),
         ("question", "{1}里面有几个字母{0}"), ("question", "{1}包含几个{0}"), ("question", "单词{1}中字母{0}的个数是多少"),
         ("request", "数一下{1}里有几个{0}"), ("request", "数一数 {1} 里有多少个 {0}"), ("request", "数出{1}中字母{0}的个数"),
         ("request", "统计{1}里{0}的个数"), ("request", "统计字母 {0} 在 {1} 中出现的次数"), ("request", "算一下{1}里有多少个{0}"),
@@ -95,6 +96,7 @@ _LENGTHS = {
         ("request", "count the letters of the word {0}"), ("request", "tell me how many letters {0} has"),
         ("bare", "number of letters in {0}"), ("bare", "length of {0}"), ("question", "{0} has how many letters"),
         ("question", "how many letters does the word {0} contain"), ("bare", "{0}, how many letters"),
+        ("question", "how many letters are in the word {0}"), ("question", "how many letters has {0}"),
     ),
     "zh": (
         ("question", "{0}有几个字母"), ("question", "{0} 有多少个字母"), ("question", "单词{0}有几个字母"), ("question", "{0}这个词有多少个字母"),
@@ -111,7 +113,8 @@ _SPELLINGS = {
         ("question", "what are the letters of {0}"),
     ),
     "zh": (
-        ("question", "{0}怎么拼"), ("question", "单词{0}怎么拼写"), ("request", "拼写{0}"), ("request", "拼出 {0}"), ("request", "把{0}一个字母一个字母写出来"),
+        ("question", "{0}怎么拼"), ("question", "单词{0}怎么拼写"), ("request", "拼写{0}"), ("request", "拼出 {0}"),
+        ("request", "把{0}一个字母一个字母写出来"),
         ("request", "逐个写出{0}的字母"), ("bare", "{0}的字母"), ("question", "{0}由哪些字母组成"), ("bare", "拼写 {0}"),
     ),
 }  # fmt: skip

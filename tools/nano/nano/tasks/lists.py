@@ -5,9 +5,10 @@ from random import Random
 
 from ..example import Example
 from ..phrasing import ask, between, pick, weighted, with_digits
-from ..words import SEEN
+from ..words import SEEN, UNSEEN
 from .letters import made_up_word, spelling
 
+_UNSEEN_SET = frozenset(UNSEEN)
 # How a list is typed: before, between and after its items.
 _LAYOUTS = {
     "en": weighted(
@@ -25,7 +26,8 @@ SEPARATOR = {"en": ", ", "zh": "、"}
 _ASCENDING = {
     "en": (
         ("request", "sort {0}"), ("request", "sort these numbers: {0}"), ("request", "sort the numbers {0}"),
-        ("request", "sort this list: {0}"), ("request", "sort the list {0}"), ("request", "sort {0} in ascending order"),
+        ("request", "sort this list: {0}"), ("request", "sort the list {0}"),
+        ("request", "sort {0} in ascending order"),
         ("request", "sort {0} ascending"), ("request", "sort from smallest to largest: {0}"),
         ("request", "put {0} in order"), ("request", "put these in ascending order: {0}"),
         ("request", "order these numbers from smallest to largest: {0}"), ("request", "order {0}"),
@@ -34,15 +36,19 @@ _ASCENDING = {
         ("request", "sort these numbers in ascending order: {0}"), ("request", "list {0} from smallest to biggest"),
         ("question", "what is {0} sorted"), ("question", "what is {0} in ascending order"),
         ("question", "how do you sort {0}"), ("bare", "{0} sorted"), ("bare", "sort: {0}"),
-        ("bare", "{0}, smallest first"), ("bare", "ascending order: {0}"), ("request", "rank {0} from lowest to highest"),
-        ("request", "sort the array {0}"), ("bare", "sort([{0}])"),
+        ("bare", "{0}, smallest first"), ("bare", "ascending order: {0}"),
+        ("request", "rank {0} from lowest to highest"),
+        ("request", "sort the array {0}"), ("bare", "sort([{0}])"), ("bare", "sorted([{0}])"),
+        ("request", "sort these numbers ascending: {0}"), ("request", "sort {0} from smallest to largest"),
+        ("request", "sort {0} from low to high"),
     ),
     "zh": (
         ("request", "把{0}从小到大排序"), ("request", "把 {0} 从小到大排列"), ("request", "将{0}按升序排列"), ("request", "将 {0} 排序"),
         ("request", "给{0}排序"), ("request", "给这些数排序：{0}"), ("request", "对{0}进行升序排序"), ("request", "把这些数字从小到大排列：{0}"),
         ("request", "排序：{0}"), ("request", "按从小到大的顺序排列{0}"), ("request", "将下列数字从小到大排序：{0}"), ("request", "排列一下：{0}"),
         ("request", "把下面的数按升序排好：{0}"), ("question", "{0}从小到大怎么排"), ("question", "{0}从小到大排列是什么"),
-        ("question", "{0}按升序排列是怎样的"), ("bare", "{0}，从小到大"), ("bare", "从小到大排序：{0}"), ("bare", "升序：{0}"),
+        ("question", "{0}按升序排列是怎样的"), ("bare", "{0}，从小到大"), ("request", "把下面的数字排序：{0}"), ("request", "对这些数字从小到大排序：{0}"),
+        ("bare", "从小到大排序：{0}"), ("bare", "升序：{0}"),
         ("bare", "{0}排序"), ("request", "对列表{0}排序"), ("request", "把数组{0}排个序"),
     ),
 }  # fmt: skip
@@ -52,9 +58,11 @@ _DESCENDING = {
         ("request", "sort {0} from largest to smallest"), ("request", "sort these numbers from high to low: {0}"),
         ("request", "sort these numbers in descending order: {0}"), ("request", "put {0} in descending order"),
         ("request", "order {0} from biggest to smallest"), ("request", "arrange {0} in decreasing order"),
-        ("request", "order these numbers from largest to smallest: {0}"), ("request", "rank {0} from highest to lowest"),
+        ("request", "order these numbers from largest to smallest: {0}"),
+        ("request", "rank {0} from highest to lowest"),
         ("request", "sort in descending order: {0}"), ("request", "sort {0} with the largest first"),
-        ("request", "sort this list from largest to smallest: {0}"), ("request", "sort the list {0} in descending order"),
+        ("request", "sort this list from largest to smallest: {0}"),
+        ("request", "sort the list {0} in descending order"),
         ("question", "what is {0} in descending order"), ("question", "what is {0} sorted from high to low"),
         ("bare", "{0}, largest first"), ("bare", "{0} sorted descending"), ("bare", "descending order: {0}"),
         ("request", "list {0} from biggest to smallest"),
@@ -70,7 +78,8 @@ _ALPHABETICAL = {
     "en": (
         ("request", "sort these words: {0}"), ("request", "sort {0} alphabetically"),
         ("request", "sort these words alphabetically: {0}"), ("request", "put {0} in alphabetical order"),
-        ("request", "order these words alphabetically: {0}"), ("request", "arrange the words {0} in alphabetical order"),
+        ("request", "order these words alphabetically: {0}"),
+        ("request", "arrange the words {0} in alphabetical order"),
         ("question", "what is {0} in alphabetical order"), ("bare", "{0}, sorted alphabetically"),
         ("request", "sort the words {0}"), ("request", "sort from a to z: {0}"), ("bare", "alphabetical order: {0}"),
         ("request", "alphabetize {0}"), ("request", "sort this list of words: {0}"),
@@ -84,7 +93,8 @@ _ALPHABETICAL = {
 _BACKWARDS = {
     "en": (
         ("request", "reverse {0}"), ("request", "reverse the list {0}"), ("request", "reverse this list: {0}"),
-        ("request", "reverse the order of {0}"), ("request", "put {0} in reverse order"), ("request", "turn around {0}"),
+        ("request", "reverse the order of {0}"), ("request", "put {0} in reverse order"),
+        ("request", "turn around {0}"),
         ("request", "write {0} backwards"), ("request", "list {0} in reverse"), ("request", "reverse the array {0}"),
         ("request", "flip the order of {0}"), ("request", "flip this list: {0}"), ("request", "reverse these: {0}"),
         ("question", "what is {0} in reverse order"), ("question", "what is {0} reversed"),
@@ -92,23 +102,28 @@ _BACKWARDS = {
         ("bare", "{0} backwards"), ("bare", "reverse of {0}"), ("request", "give me {0} in reverse order"),
         ("request", "write this list from last to first: {0}"), ("question", "how does {0} look from back to front"),
         ("request", "write {0} in the opposite order"), ("request", "read {0} from the end to the start"),
-        ("request", "reverse the items of {0}"),
+        ("request", "reverse the items of {0}"), ("bare", "[{0}].reverse()"), ("bare", "reverse([{0}])"),
     ),
     "zh": (
-        ("request", "把{0}倒过来"), ("request", "把 {0} 反过来写"), ("request", "将{0}逆序排列"), ("request", "反转{0}"), ("request", "反转列表{0}"),
+        ("request", "把{0}倒过来"), ("request", "把 {0} 反过来写"), ("request", "将{0}逆序排列"), ("request", "反转{0}"),
+        ("request", "反转列表{0}"),
         ("request", "把列表{0}反转"), ("request", "将列表 {0} 倒序"), ("request", "倒序写出{0}"), ("request", "把{0}的顺序颠倒"),
         ("request", "颠倒{0}的顺序"), ("request", "从后往前写出{0}"), ("request", "把这个列表反转：{0}"), ("request", "逆序输出：{0}"),
-        ("question", "{0}倒过来是什么"), ("question", "{0}反过来怎么写"), ("question", "{0}逆序是什么"), ("bare", "{0}，倒序"), ("bare", "反转：{0}"),
-        ("bare", "{0}倒过来"), ("bare", "倒过来：{0}"), ("request", "把{0}从后往前排"), ("request", "将下面的列表反转：{0}"), ("bare", "{0}的逆序"),
+        ("question", "{0}倒过来是什么"), ("question", "{0}反过来怎么写"), ("question", "{0}逆序是什么"), ("bare", "{0}，倒序"),
+        ("bare", "反转：{0}"),
+        ("bare", "{0}倒过来"), ("bare", "倒过来：{0}"), ("request", "把{0}从后往前排"), ("request", "将下面的列表反转：{0}"),
+        ("bare", "{0}的逆序"),
         ("request", "把数组{0}反转"), ("question", "把{0}倒着写是什么"),
     ),
 }  # fmt: skip
 _WORD_BACKWARDS = {
     "en": (
-        ("request", "reverse the word {0}"), ("request", "reverse the letters of {0}"), ("request", "spell {0} backwards"),
+        ("request", "reverse the word {0}"), ("request", "reverse the letters of {0}"),
+        ("request", "spell {0} backwards"),
         ("request", "write {0} backwards"), ("request", "reverse {0}"), ("question", "what is {0} backwards"),
         ("question", "what is {0} spelled backwards"), ("bare", "{0} backwards"), ("request", "reverse the string {0}"),
-        ("bare", "reverse: {0}"), ("question", "how do you write {0} backwards"), ("request", "write the word {0} in reverse"),
+        ("bare", "reverse: {0}"), ("question", "how do you write {0} backwards"),
+        ("request", "write the word {0} in reverse"),
     ),
     "zh": (
         ("request", "把单词{0}倒过来"), ("request", "把 {0} 的字母倒过来写"), ("request", "反转单词{0}"), ("request", "反转字符串 {0}"),
@@ -200,19 +215,23 @@ def word_list(rng: Random, longest: int) -> list[str]:
     return words
 
 
+def _shown(rng: Random, template: str, items: Sequence[object], language: str) -> str:
+    """The list as it is typed in a template, which may have the brackets already."""
+    if "[{0}]" in template:
+        return (", " if rng.random() < 0.6 else ",").join([str(item) for item in items])
+    return typed_list(rng, items, language)
+
+
 def sort_question(rng: Random, numbers: Sequence[int], descending: bool, language: str) -> str:
     """How somebody asks for numbers to be sorted."""
     kind, template = pick(rng, (_DESCENDING if descending else _ASCENDING)[language])
-    shown = typed_list(rng, numbers, language)
-    if template.startswith("sort(["):
-        shown = ", ".join([str(number) for number in numbers])
-    return ask(rng, language, kind, template, shown)
+    return ask(rng, language, kind, template, _shown(rng, template, numbers, language))
 
 
 def reverse_question(rng: Random, items: Sequence[object], language: str) -> str:
     """How somebody asks for a list to be reversed."""
     kind, template = pick(rng, _BACKWARDS[language])
-    return ask(rng, language, kind, template, typed_list(rng, items, language))
+    return ask(rng, language, kind, template, _shown(rng, template, items, language))
 
 
 def sorting(rng: Random, language: str) -> Example:
@@ -240,7 +259,7 @@ def reversing(rng: Random, language: str) -> Example:
     chance = rng.random()
     if chance < 0.2:
         word = made_up_word(rng, 8) if rng.random() < 0.4 else pick(rng, SEEN)
-        while len(word) > 8:
+        while len(word) > 8 or word[::-1] in _UNSEEN_SET:
             word = pick(rng, SEEN)
         kind, template = pick(rng, _WORD_BACKWARDS[language])
         shown = f'"{word}"' if rng.random() < 0.25 else word
