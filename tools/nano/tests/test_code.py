@@ -11,12 +11,14 @@ from collections import defaultdict
 from pathlib import Path
 from random import Random
 
-from nano.tasks.code import FAMILIES, Piece, code, fill_in_the_middle
+from nano.tasks.code import code, fill_in_the_middle
+from nano.tasks.function_piece import Piece
+from nano.tasks.functions import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT = 4000
 LITERALS = {"true": True, "false": False, "null": None}
-FENCED = re.compile(r"```(python|typescript)\n(.*)\n```", re.DOTALL)
+FENCED = re.compile(r"```(python|typescript|javascript)\n(.*)\n```", re.DOTALL)
 
 # Reads [{source, checks}] from its standard input; writes one line per complaint.
 NODE = """

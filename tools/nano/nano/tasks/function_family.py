@@ -1,7 +1,8 @@
 """What a family of small functions is: one purpose, its wordings, and its one body in Python and in TypeScript.
 
 In templates `@f` stands for the function's name, `@a` to `@d` for its parameters, `@k` and `@m` for whole-number
-constants and `@w` for a word constant; they are split once at import, because millions of examples are made.
+constants and `@w` for a word constant; `@!` marks the line that does the work. Templates are split once at import,
+because millions of examples are made.
 """
 
 import re
@@ -50,7 +51,7 @@ def _third_person(phrase: str) -> str:
         verb = verb[:-1] + "ies"
     else:
         verb += "es" if verb.endswith(("ch", "sh", "s", "x", "o")) else "s"
-    return verb + space + rest
+    return verb + space + re.sub(r" and (return|set|fall) ", r" and \1s ", rest)
 
 
 class Wording:
@@ -67,16 +68,17 @@ class Wording:
 class Body:
     """The body of a function in one programming language, line by line without the function's own indentation."""
 
-    __slots__ = ("lines", "text", "words", "key")
+    __slots__ = ("lines", "words", "key", "fractional")
 
     def __init__(self, text: str) -> None:
         lines = text.split("\n")
-        self.lines = [Template(line) for line in lines]
-        self.text = text
-        self.words = frozenset(re.findall(r"[A-Za-z_]\w*", _MARK.sub(" ", text)))
-        # The line that does the work: one marked with "!" at its start, or else the last one that returns.
+        # The line that does the work: one marked with "@!", or else the last one that returns.
+        marked = [index for index, line in enumerate(lines) if "@!" in line]
         returns = [index for index, line in enumerate(lines) if "return" in line]
-        self.key = returns[-1] if returns else len(lines) - 1
+        self.key = (marked or returns or [len(lines) - 1])[-1]
+        self.lines = [Template(line.replace("@!", "")) for line in lines]
+        self.fractional = " / " in text or "sqrt" in text or "math.pi" in text
+        self.words = frozenset(re.findall(r"[A-Za-z_]\w*", _MARK.sub(" ", text)))
 
 
 @dataclass(frozen=True)

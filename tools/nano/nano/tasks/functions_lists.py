@@ -211,7 +211,7 @@ LISTS: list[Family] = [
         "check if a list is empty", "判断列表是否为空|判断数组是不是空的", "f([]) => true; f([1]) => false"),
     family(
         "product|product of all|multiply all", "numbers:nums", "num",
-        "result = 1\nfor item in @a:\n    result *= item\nreturn result",
+        "result = 1\nfor item in @a:\n    @!result *= item\nreturn result",
         "return @a.reduce((result, item) => result * item, 1);",
         "return the product of the numbers in @a|multiply all numbers in @a", "返回 @a 中所有数的乘积|把 @a 里的数全部相乘",
         "return the product of a list of numbers", "返回列表中所有数的乘积", "f([2, 3, 4]) => 24"),

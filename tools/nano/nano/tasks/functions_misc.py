@@ -146,13 +146,13 @@ MISC: list[Family] = [
     family(
         "debounce|debounced|delay calls", "action:action ms:num", "action", None,
         "let timer: ReturnType<typeof setTimeout>;\nreturn () => {\n  clearTimeout(timer);\n"
-        "  timer = setTimeout(@a, @b);\n};",
+        "  @!timer = setTimeout(@a, @b);\n};",
         "return a function that calls @a only after @b milliseconds without another call|debounce @a by @b milliseconds",
         "返回一个在 @b 毫秒内没有再次调用时才执行 @a 的函数|对 @a 做 @b 毫秒的防抖",
         "debounce a function", "实现防抖函数|写防抖", ""),
     family(
         "once|run once|only once", "action:action", "action", None,
-        "let called = false;\nreturn () => {\n  if (!called) {\n    called = true;\n    @a();\n  }\n};",
+        "let called = false;\nreturn () => {\n  if (!called) {\n    called = true;\n    @!@a();\n  }\n};",
         "return a function that calls @a only the first time|make @a run only once",
         "返回一个只在第一次调用时执行 @a 的函数|让 @a 只执行一次", "make a function run only once", "让函数只执行一次", ""),
     family(
@@ -187,7 +187,7 @@ MISC: list[Family] = [
     family(
         "count items by value|tally|frequencies", "words:strs", "dict", "return dict(Counter(@a))",
         "const counts: Record<string, number> = {};\nfor (const word of @a) {\n"
-        "  counts[word] = (counts[word] ?? 0) + 1;\n}\nreturn counts;",
+        "  @!counts[word] = (counts[word] ?? 0) + 1;\n}\nreturn counts;",
         "return how often every string occurs in @a|count every string of @a in a dictionary",
         "返回 @a 中每个字符串出现的次数|用字典统计 @a 中的每个字符串", "count how often each string of a list occurs",
         "统计列表中每个字符串出现的次数", 'f(["a", "b", "a"]) => {"a": 2, "b": 1}',

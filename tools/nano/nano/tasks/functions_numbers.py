@@ -214,9 +214,9 @@ NUMBERS: list[Family] = [
         "f(7) => 13"),
     family(
         "fizzbuzz|fizz buzz", "n:int", "str",
-        'if @a % 15 == 0:\n    return "FizzBuzz"\nif @a % 3 == 0:\n    return "Fizz"\n'
+        '@!if @a % 15 == 0:\n    return "FizzBuzz"\nif @a % 3 == 0:\n    return "Fizz"\n'
         'if @a % 5 == 0:\n    return "Buzz"\nreturn str(@a)',
-        'if (@a % 15 === 0) {\n  return "FizzBuzz";\n}\nif (@a % 3 === 0) {\n  return "Fizz";\n}\n'
+        '@!if (@a % 15 === 0) {\n  return "FizzBuzz";\n}\nif (@a % 3 === 0) {\n  return "Fizz";\n}\n'
         'if (@a % 5 === 0) {\n  return "Buzz";\n}\nreturn String(@a);',
         "return the FizzBuzz word of @a|return the FizzBuzz answer for @a|do FizzBuzz for @a",
         "返回 @a 的 FizzBuzz 结果|对 @a 做 FizzBuzz",
@@ -229,7 +229,7 @@ NUMBERS: list[Family] = [
         "return the sum of the numbers from 1 to n", "返回从 1 到 n 的和|计算 1 加到 n 的和", "f(4) => 10"),
     family(
         "gcd|greatest common divisor", "a:int b:int", "int",
-        "while @b:\n    @a, @b = @b, @a % @b\nreturn @a", "return @b === 0 ? @a : @f(@b, @a % @b);",
+        "while @b:\n    @!@a, @b = @b, @a % @b\nreturn @a", "return @b === 0 ? @a : @f(@b, @a % @b);",
         "return the greatest common divisor of @a and @b|compute the gcd of @a and @b",
         "返回 @a 和 @b 的最大公约数|计算 @a 与 @b 的最大公约数",
         "compute the greatest common divisor of two numbers|return the gcd of two numbers", "求两个数的最大公约数",
@@ -295,15 +295,15 @@ NUMBERS: list[Family] = [
         "把 @a 千米转换为米|返回 @a 公里的米数", "convert kilometers to meters", "把千米转换为米", "f(2) => 2000"),
     family(
         "sign|sign of|signum", "n:num", "int",
-        "if @a > 0:\n    return 1\nif @a < 0:\n    return -1\nreturn 0",
-        "if (@a > 0) {\n  return 1;\n}\nif (@a < 0) {\n  return -1;\n}\nreturn 0;",
+        "@!if @a > 0:\n    return 1\nif @a < 0:\n    return -1\nreturn 0",
+        "@!if (@a > 0) {\n  return 1;\n}\nif (@a < 0) {\n  return -1;\n}\nreturn 0;",
         "return 1 if @a is positive, -1 if it is negative and 0 otherwise|return the sign of @a as 1, -1 or 0",
         "如果 @a 为正返回 1，为负返回 -1，否则返回 0|用 1、-1 或 0 返回 @a 的符号",
         "return the sign of a number as 1, -1 or 0", "用 1、-1 或 0 返回一个数的符号", "f(5) => 1; f(-2) => -1; f(0) => 0"),
     family(
         "is prime|prime|check prime", "n:int", "bool",
-        "if @a < 2:\n    return False\nfor i in range(2, @a):\n    if @a % i == 0:\n        return False\nreturn True",
-        "if (@a < 2) {\n  return false;\n}\nfor (let i = 2; i < @a; i++) {\n  if (@a % i === 0) {\n"
+        "if @a < 2:\n    return False\nfor i in range(2, @a):\n    @!if @a % i == 0:\n        return False\nreturn True",
+        "if (@a < 2) {\n  return false;\n}\nfor (let i = 2; i < @a; i++) {\n  @!if (@a % i === 0) {\n"
         "    return false;\n  }\n}\nreturn true;",
         "return whether @a is a prime number|check if @a is prime", "判断 @a 是否为质数|检查 @a 是不是素数",
         "check if a number is prime|return whether a number is prime", "判断一个数是否为质数|判断素数",
@@ -390,7 +390,7 @@ NUMBERS: list[Family] = [
         default="b=@k"),
     family(
         "grade|pass or fail|result of", "score:num", "str",
-        'if @a >= @k:\n    return "pass"\nreturn "fail"', 'if (@a >= @k) {\n  return "pass";\n}\nreturn "fail";',
+        '@!if @a >= @k:\n    return "pass"\nreturn "fail"', '@!if (@a >= @k) {\n  return "pass";\n}\nreturn "fail";',
         'return "pass" if @a is at least @k, otherwise "fail"|return "pass" when @a is @k or more and "fail" otherwise',
         '如果 @a 不小于 @k 返回 "pass"，否则返回 "fail"|@a 达到 @k 时返回 "pass"，否则返回 "fail"',
         'return "pass" if a number is at least @k, otherwise "fail"', '数值不小于 @k 时返回 "pass"，否则返回 "fail"',
