@@ -97,19 +97,19 @@ def _extract(rng: Random, language: str) -> Example:
     if chinese:
         names = {key: CHINESE_KEYS[key] for key in keys}
     request, listed = pick(rng, _EXTRACT_EN if language == "en" else _EXTRACT_ZH), _listed(rng, language, list(names.values()))
-    renamed = ""
+    renamed = key = new = ""
     candidates = [key for key in keys if key in RENAMED and key in values]
     if not chinese and candidates and rng.random() < 0.18:
         key = pick(rng, candidates)
         new = pick(rng, [name for name in RENAMED[key] if name not in fields])
         names[key] = new
         if language == "en":
-            renamed = pick(rng, (" but call {0} {1}", ", with {0} renamed to {1}", ", use the key {1} for {0}", " but name the key for {0} {1}")).format(key, new)
+            renamed = pick(rng, (" but call {1} {2}", ", with {1} renamed to {2}", ", use the key {2} for {1}", " but name the key for {1} {2}"))
         else:
-            renamed = pick(rng, ("，但把{0}改名为{1}", "，其中{0}的键名用{1}", "，{0}用{1}作键名")).format(key, new)
+            renamed = pick(rng, ("，但把{1}改名为{2}", "，其中{1}的键名用{2}", "，{1}用{2}作键名"))
     elif missing and rng.random() < 0.4:
         renamed = pick(rng, (", null if unknown", ", use null for what is missing") if language == "en" else ("，没有的填null", "，未知的用null"))
-    question = _joined(rng, language, sentence, request + renamed, listed)
+    question = _joined(rng, language, sentence, request + renamed, listed, key, new)
     pairs = [(names[key], values.get(key, "null")) for key in keys]
     lines = [f"{name}: {value}" if language == "en" else f"{name}：{value}" for name, value in pairs]
     return _made(language, question, lines, _object(pairs))
