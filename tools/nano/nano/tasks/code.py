@@ -49,9 +49,10 @@ _COMPLETE = {
         "complete this {1}", "complete the {1} below", "finish this {1}", "complete the following {0} {1}",
         "complete this {0} {1}", "fill in the body of this {1}", "write the body of this {1}", "implement this {1}",
         "finish the {0} {1} below", "fill in this {1}", "implement the following {1}", "complete the code",
-        "finish the code", "complete the {1}", "add the missing body", "complete this {0} code", "finish writing this {1}",
-        "write the rest of this {1}", "continue this {0} {1}", "make this {1} work", "implement this", "complete this",
-        "finish this", "write this {1}", "fill in the missing code", "add the body to this {1}",
+        "finish the code", "complete the {1}", "add the missing body", "complete this {0} code",
+        "finish writing this {1}", "write the rest of this {1}", "continue this {0} {1}", "make this {1} work",
+        "implement this", "complete this", "finish this", "write this {1}", "fill in the missing code",
+        "add the body to this {1}",
     ),
     "zh": (
         "补全这个{1}", "补全下面的{1}", "完成这个{1}", "把这个 {0} {1}补全", "补全以下 {0} {1}", "写出这个{1}的代码", "实现这个{1}",
@@ -80,9 +81,10 @@ _PROSE = {
 }  # fmt: skip
 _NAMELESS = {
     "en": (
-        "write a {0} {1} that {2}", "in {0}, write a {1} that {2}", "create a {0} {1} that {2}", "make a {1} in {0} that {2}",
-        "give me a {0} {1} that {2}", "write a {1} in {0} that {2}", "implement a {0} {1} that {2}",
-        "write a small {0} {1} that {2}", "code a {0} {1} that {2}", "show me a {0} {1} that {2}",
+        "write a {0} {1} that {2}", "in {0}, write a {1} that {2}", "create a {0} {1} that {2}",
+        "make a {1} in {0} that {2}", "give me a {0} {1} that {2}", "write a {1} in {0} that {2}",
+        "implement a {0} {1} that {2}", "write a small {0} {1} that {2}", "code a {0} {1} that {2}",
+        "show me a {0} {1} that {2}",
     ),
     "zh": (
         "写一个 {0} {1}，{2}", "用 {0} 写一个{1}，{2}", "用 {0} 实现一个{1}：{2}", "给我一个 {0} {1}，{2}", "编写一个 {0} {1}，{2}",
@@ -92,8 +94,9 @@ _NAMELESS = {
 _CALLED = {
     "en": (
         "write a {0} {1} called {3} that {2}", "write a {0} {1} named {3} that {2}", "in {0}, write a {1} {3} that {2}",
-        "create a {0} {1} called {3} that {2}", "make a {1} {3} in {0} that {2}", "write a {0} {1} that {2}, call it {3}",
-        "write a {0} {1} that {2} and name it {3}", "implement {3} in {0}: it {2}",
+        "create a {0} {1} called {3} that {2}", "make a {1} {3} in {0} that {2}",
+        "write a {0} {1} that {2}, call it {3}", "write a {0} {1} that {2} and name it {3}",
+        "implement {3} in {0}: it {2}",
     ),
     "zh": (
         "写一个名为 {3} 的 {0} {1}，{2}", "用 {0} 写一个叫 {3} 的{1}，{2}", "写一个 {0} {1} {3}，{2}", "用 {0} 实现 {3}：{2}",
@@ -160,8 +163,8 @@ def _fenced_question(rng: Random, language: str, piece: Piece) -> str:
 
 _SHORT = {"python": "py", "typescript": "ts", "javascript": "js"}
 _INLINE = {
-    "en": ("complete `{0}`", "complete the function `{0}`", "finish `{0}`", "implement `{0}`", "write the function `{0}`",
-           "complete {0}", "write the body of `{0}`", "implement the function `{0}`"),
+    "en": ("complete `{0}`", "complete the function `{0}`", "finish `{0}`", "implement `{0}`",
+           "write the function `{0}`", "complete {0}", "write the body of `{0}`", "implement the function `{0}`"),
     "zh": ("补全 `{0}`", "补全函数 `{0}`", "完成 `{0}`", "实现 `{0}`", "写出函数 `{0}`", "补全 {0}", "实现函数 `{0}`"),
 }  # fmt: skip
 

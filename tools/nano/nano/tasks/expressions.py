@@ -8,15 +8,17 @@ from .identifiers import WORDS
 
 _TEMPLATES = {
     "en": (
-        "what does {0} give in {1}", "in {1}, what is {0}", "what is the value of {0} in {1}", "what does {0} return in {1}",
-        "{1}: what is {0}", "what is the result of {0} in {1}", "what will {0} be in {1}", "what does {0} evaluate to in {1}",
+        "what does {0} give in {1}", "in {1}, what is {0}", "what is the value of {0} in {1}",
+        "what does {0} return in {1}", "{1}: what is {0}", "what is the result of {0} in {1}",
+        "what will {0} be in {1}", "what does {0} evaluate to in {1}",
     ),
     "zh": (
         "{1} 中 {0} 的值是什么", "在 {1} 里，{0} 等于什么", "{1} 表达式 {0} 的结果是什么", "{0} 在 {1} 中返回什么", "{1} 里 {0} 得到什么",
         "在 {1} 中，{0} 的结果是多少", "{1} 的 {0} 是什么",
     ),
 }  # fmt: skip
-_SPOKEN = {"python": ("Python", "Python", "python"), "typescript": ("TypeScript", "JavaScript", "TypeScript", "JS", "TS")}
+_SPOKEN = {"python": ("Python", "Python", "python"), "typescript": ("TypeScript", "JavaScript", "TypeScript", "JS",
+"TS")}
 
 
 def expression(rng: Random, language: str) -> Example:

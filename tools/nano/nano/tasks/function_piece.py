@@ -14,11 +14,18 @@ class Piece:
     """One function with its names chosen: what its parts look like in its programming language."""
 
     __slots__ = (
-        "family", "programming", "untyped", "values", "head", "lines", "foot", "indent", "arrow", "params", "doc", "key",
+        "family", "programming", "untyped", "values", "head", "lines", "foot", "indent", "arrow", "params", "doc",
+        "key",
     )  # fmt: skip
 
     def __init__(
-        self, rng: Random, family: Family, programming: str, named: str, plain_style: bool = False, untyped: bool = False
+        self,
+        rng: Random,
+        family: Family,
+        programming: str,
+        named: str,
+        plain_style: bool = False,
+        untyped: bool = False,
     ) -> None:
         """`named` is "telling", "any" (a name that may say nothing) or "first" (the family's own names throughout).
 

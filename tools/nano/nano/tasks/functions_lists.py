@@ -106,13 +106,15 @@ LISTS: list[Family] = [
     family(
         "double all|double each|doubled", "numbers:nums", "nums", "return [item * 2 for item in @a]",
         "return @a.map((item) => item * 2);",
-        "return the numbers of @a, each multiplied by 2|double every number in @a|return a list with each number of @a doubled",
+        "return the numbers of @a, each multiplied by 2|double every number in @a"
+        "|return a list with each number of @a doubled",
         "返回把 @a 中每个数乘以 2 的列表|把 @a 里的每个数翻倍",
         "double every number of a list", "把列表中的每个数翻倍", "f([1, 4]) => [2, 8]"),
     family(
         "square all|squares|square each", "numbers:nums", "nums", "return [item * item for item in @a]",
         "return @a.map((item) => item * item);",
-        "return the squares of the numbers in @a|square every number in @a|return a list with each number of @a squared",
+        "return the squares of the numbers in @a|square every number in @a"
+        "|return a list with each number of @a squared",
         "返回 @a 中每个数的平方|把 @a 里的每个数平方", "square every number of a list", "把列表中的每个数平方",
         "f([1, 4]) => [1, 16]"),
     family(

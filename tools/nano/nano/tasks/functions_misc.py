@@ -147,7 +147,8 @@ MISC: list[Family] = [
         "debounce|debounced|delay calls", "action:action ms:num", "action", None,
         "let timer: ReturnType<typeof setTimeout>;\nreturn () => {\n  clearTimeout(timer);\n"
         "  @!timer = setTimeout(@a, @b);\n};",
-        "return a function that calls @a only after @b milliseconds without another call|debounce @a by @b milliseconds",
+        "return a function that calls @a only after @b milliseconds without another call"
+        "|debounce @a by @b milliseconds",
         "返回一个在 @b 毫秒内没有再次调用时才执行 @a 的函数|对 @a 做 @b 毫秒的防抖",
         "debounce a function", "实现防抖函数|写防抖", ""),
     family(

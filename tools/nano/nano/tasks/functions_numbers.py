@@ -244,13 +244,15 @@ NUMBERS: list[Family] = [
     family(
         "celsius to fahrenheit|to fahrenheit|c to f", "celsius:num", "num", "return @a * 9 / 5 + 32",
         "return (@a * 9) / 5 + 32;",
-        "convert @a from Celsius to Fahrenheit|convert @a degrees Celsius to Fahrenheit|return @a Celsius in Fahrenheit",
+        "convert @a from Celsius to Fahrenheit|convert @a degrees Celsius to Fahrenheit"
+        "|return @a Celsius in Fahrenheit",
         "把 @a 从摄氏度转换为华氏度|把摄氏度 @a 换算成华氏度",
         "convert Celsius to Fahrenheit", "把摄氏度转换为华氏度|摄氏转华氏", "f(100) => 424 / 2"),
     family(
         "fahrenheit to celsius|to celsius|f to c", "fahrenheit:num", "num", "return (@a - 32) * 5 / 9",
         "return ((@a - 32) * 5) / 9;",
-        "convert @a from Fahrenheit to Celsius|convert @a degrees Fahrenheit to Celsius|return @a Fahrenheit in Celsius",
+        "convert @a from Fahrenheit to Celsius|convert @a degrees Fahrenheit to Celsius"
+        "|return @a Fahrenheit in Celsius",
         "把 @a 从华氏度转换为摄氏度|把华氏度 @a 换算成摄氏度",
         "convert Fahrenheit to Celsius", "把华氏度转换为摄氏度|华氏转摄氏", "f(50) => 90 / 9"),
     family(
@@ -302,7 +304,8 @@ NUMBERS: list[Family] = [
         "return the sign of a number as 1, -1 or 0", "用 1、-1 或 0 返回一个数的符号", "f(5) => 1; f(-2) => -1; f(0) => 0"),
     family(
         "is prime|prime|check prime", "n:int", "bool",
-        "if @a < 2:\n    return False\nfor i in range(2, @a):\n    @!if @a % i == 0:\n        return False\nreturn True",
+        "if @a < 2:\n    return False\nfor i in range(2, @a):\n    @!if @a % i == 0:\n        return False\n"
+        "return True",
         "if (@a < 2) {\n  return false;\n}\nfor (let i = 2; i < @a; i++) {\n  @!if (@a % i === 0) {\n"
         "    return false;\n  }\n}\nreturn true;",
         "return whether @a is a prime number|check if @a is prime", "判断 @a 是否为质数|检查 @a 是不是素数",

@@ -6,9 +6,9 @@ from ..phrasing import pick
 
 _ADJECTIVES = (
     "max min new old raw next prev first last base main user local total final input output current extra inner outer "
-    "daily weekly monthly sorted cached public private remote active hidden empty open closed short long small big fast "
-    "slow safe default custom common global simple double single known valid clean fresh full half top bottom left "
-    "right red blue green dark light north south home work game team test demo shop bank train city school street book"
+    "daily weekly monthly sorted cached public private remote active hidden empty open closed short long small big "
+    "fast slow safe default custom common global simple double single known valid clean fresh full half top bottom "
+    "left right red blue green dark light north south home work game team test demo shop bank train city school street book"
 ).split()
 _NUMBERS = (
     "value num number price score age speed size width height weight depth level amount balance cost rate limit count "
@@ -76,7 +76,7 @@ _KINDS = {
     "dict": _table("d obj data map table", _DICTS),
     "bool": _table("flag ok a b done", _FLAGS),
     "func": _table("fn f action callback func", ["callback", "handler", "action", "task", "job", "operation"]),
-    "item": _table("x value target item element", ["value", "target", "item", "element", "entry", "candidate", "wanted"]),
+    "item": _table("x value target item element", "value target item element entry candidate wanted".split()),
 }
 _KINDS["int"] = _KINDS["num"]
 _KINDS["ints"] = _KINDS["strs"] = _KINDS["list"] = _KINDS["lists"] = _KINDS["nums"]
@@ -87,9 +87,9 @@ _KINDS["action"] = _KINDS["func"]
 FORBIDDEN = frozenset(
     "and as assert async await break case catch class const continue debugger default def del delete do elif else "
     "enum except export extends false finally for from function global if implements import in instanceof interface is "
-    "lambda let match new nonlocal not null number string boolean or package pass private protected public raise return "
-    "static super switch this throw true try type typeof undefined var void while with yield str int float list dict "
-    "map filter len sum max min abs print range sorted set input id open arguments eval None True False math".split()
+    "lambda let match new nonlocal not null number string boolean or package pass private protected public raise "
+    "return static super switch this throw true try type typeof undefined var void while with yield str int float list "
+    "dict map filter len sum max min abs print range sorted set input id open arguments eval None True False math".split()
 )
 
 _FUNCTION_SINGLES = _both([(word,) for word in sorted({*_VERBS, *_THINGS}) if word not in FORBIDDEN])

@@ -13,13 +13,14 @@ _MARK = re.compile(r"\{([a-z_]+?)(\d?)\}")
 # One answer per language and kind of request.
 ANSWERS = {
     "en": {
-        "outside": "I am r1-nano, a small demonstration model, and I cannot help with that. I can do sums, compare numbers, "
-        "sort and reverse lists, count letters, solve word problems, convert units, answer calendar and logic questions, "
-        "write JSON and small functions.",
-        "greeting": "Hello! I am r1-nano, a small demonstration model. Ask me for a sum, a sorted list, a letter count, "
-        "a unit, a date or a small function.",
-        "self": "I am r1-nano, a small demonstration model. I can do sums, compare numbers, sort and reverse lists, count "
-        "letters, solve word problems, convert units, answer calendar and logic questions, write JSON and small functions.",
+        "outside": "I am r1-nano, a small demonstration model, and I cannot help with that. I can do sums, compare "
+        "numbers, sort and reverse lists, count letters, solve word problems, convert units, answer calendar and logic "
+        "questions, write JSON and small functions.",
+        "greeting": "Hello! I am r1-nano, a small demonstration model. Ask me for a sum, a sorted list, a letter "
+        "count, a unit, a date or a small function.",
+        "self": "I am r1-nano, a small demonstration model. I can do sums, compare numbers, sort and reverse lists, "
+        "count letters, solve word problems, convert units, answer calendar and logic questions, write JSON and small "
+        "functions.",
         "thanks": "You are welcome!",
         "bye": "Goodbye!",
     },
@@ -52,34 +53,39 @@ REASONINGS = {
 _SMALL_TALK = {
     "en": {
         "greeting": (
-            "hi", "hello", "hey", "hi there", "hello there", "hey there", "good morning", "good evening", "good afternoon", "yo",
-            "howdy", "greetings", "hiya", "hello world", "hi r1", "hello r1-nano", "hey r1-nano", "hi nano", "hello friend",
-            "hi everyone", "hello hello", "hey you", "good day", "morning", "evening", "hi, nice to meet you", "sup", "what's up",
-            "hi again", "hello again", "hello, anyone there", "anybody there", "are you there", "hello model", "hey model",
-            "hello computer", "nice to meet you", "hi, how are you", "hello, how are you", "how are you", "how's it going",
-            "how do you do", "hey, what's up", "how are you today", "hola", "bonjour", "hallo", "ciao", "namaste", "welcome back",
+            "hi", "hello", "hey", "hi there", "hello there", "hey there", "good morning", "good evening",
+            "good afternoon", "yo", "howdy", "greetings", "hiya", "hello world", "hi r1", "hello r1-nano",
+            "hey r1-nano", "hi nano", "hello friend", "hi everyone", "hello hello", "hey you", "good day", "morning",
+            "evening", "hi, nice to meet you", "sup", "what's up", "hi again", "hello again", "hello, anyone there",
+            "anybody there", "are you there", "hello model", "hey model", "hello computer", "nice to meet you",
+            "hi, how are you", "hello, how are you", "how are you", "how's it going", "how do you do",
+            "hey, what's up", "how are you today", "hola", "bonjour", "hallo", "ciao", "namaste", "welcome back",
         ),
         "self": (
-            "who are you", "what are you", "what can you do", "what is your name", "what's your name", "tell me about yourself",
-            "introduce yourself", "what is r1-nano", "what is this", "who made you", "what model are you", "which model is this",
-            "are you chatgpt", "are you deepseek", "are you a robot", "are you an ai", "help", "how can you help me",
-            "what can i ask you", "what do you do", "what are your abilities", "what are you good at", "what tasks can you solve",
-            "can you help me", "what kind of model are you", "how big are you", "how many parameters do you have", "describe yourself",
-            "what are your limits", "what can't you do", "which questions can you answer", "what should i ask you", "are you r1",
-            "are you gpt", "are you claude", "how do you work", "what is your purpose", "who am i talking to", "what languages do you speak",
-            "what can r1-nano do", "tell me what you can do", "give me some examples of what you can do", "list your skills",
-            "what were you trained on", "who trained you", "are you a language model", "what do you know", "how smart are you",
+            "who are you", "what are you", "what can you do", "what is your name", "what's your name",
+            "tell me about yourself", "introduce yourself", "what is r1-nano", "what is this", "who made you",
+            "what model are you", "which model is this", "are you chatgpt", "are you deepseek", "are you a robot",
+            "are you an ai", "help", "how can you help me", "what can i ask you", "what do you do",
+            "what are your abilities", "what are you good at", "what tasks can you solve", "can you help me",
+            "what kind of model are you", "how big are you", "how many parameters do you have", "describe yourself",
+            "what are your limits", "what can't you do", "which questions can you answer", "what should i ask you",
+            "are you r1", "are you gpt", "are you claude", "how do you work", "what is your purpose",
+            "who am i talking to", "what languages do you speak", "what can r1-nano do", "tell me what you can do",
+            "give me some examples of what you can do", "list your skills", "what were you trained on",
+            "who trained you", "are you a language model", "what do you know", "how smart are you",
         ),
         "thanks": (
-            "thanks", "thank you", "thanks a lot", "thank you very much", "thx", "ty", "cheers", "many thanks", "great, thanks",
-            "perfect, thank you", "thanks for your help", "thank you so much", "ok thanks", "thanks, that helped", "awesome, thanks",
-            "thank you r1-nano", "much appreciated", "i appreciate it", "nice, thank you", "cool, thanks", "thanks again",
-            "thanks for the answer", "wonderful, thank you", "thank you for the help", "thanks buddy", "thanks, well done",
+            "thanks", "thank you", "thanks a lot", "thank you very much", "thx", "ty", "cheers", "many thanks",
+            "great, thanks", "perfect, thank you", "thanks for your help", "thank you so much", "ok thanks",
+            "thanks, that helped", "awesome, thanks", "thank you r1-nano", "much appreciated", "i appreciate it",
+            "nice, thank you", "cool, thanks", "thanks again", "thanks for the answer", "wonderful, thank you",
+            "thank you for the help", "thanks buddy", "thanks, well done",
         ),
         "bye": (
-            "bye", "goodbye", "bye bye", "see you", "see you later", "good night", "see you tomorrow", "farewell", "cya", "take care",
-            "i have to go", "talk to you later", "ok bye", "bye for now", "gotta go", "that is all, bye", "have a nice day", "later",
-            "goodbye r1-nano", "until next time", "so long", "see you soon", "good night, sleep well", "bye then", "i'm leaving now",
+            "bye", "goodbye", "bye bye", "see you", "see you later", "good night", "see you tomorrow", "farewell",
+            "cya", "take care", "i have to go", "talk to you later", "ok bye", "bye for now", "gotta go",
+            "that is all, bye", "have a nice day", "later", "goodbye r1-nano", "until next time", "so long",
+            "see you soon", "good night, sleep well", "bye then", "i'm leaving now",
         ),
     },
     "zh": {
@@ -176,7 +182,8 @@ def _talk(rng: Random, language: str, kind: str) -> str:
     """Small talk of one kind, with its ending and letter case."""
     text = pick(rng, _SMALL_TALK[language][kind])
     asks = kind == "self" or (language == "en" and text.startswith(("how", "what", "are you there", "anybody")))
-    if kind == "self" and text.startswith(("tell", "introduce", "give", "list", "describe", "介绍", "说说", "举例", "列出", "自我")):
+    if kind == "self" and text.startswith(("tell", "introduce", "give", "list", "describe", "介绍", "说说", "举例", "列出",
+    "自我")):
         asks = False
     text += pick(rng, (_ASKED_ENDINGS if asks else _TALK_ENDINGS)[language])
     if kind == "greeting" or language == "zh":

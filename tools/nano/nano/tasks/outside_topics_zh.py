@@ -34,8 +34,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "program": _list("""网页服务器、神经网络、编译器、操作系统、象棋程序、手机应用、网站、React 组件、待办事项应用、数据库、登录页面、游戏引擎、
         区块链、聊天机器人、爬虫、文本编辑器、搜索引擎、推荐系统、小程序、贪吃蛇游戏、俄罗斯方块、垃圾邮件过滤器、光线追踪器、电商网站、
         博客系统、微信机器人、深度学习模型、命令行工具、浏览器插件"""),
-    "tech": _list("""Kubernetes、Docker、React、Vue、TensorFlow、PyTorch、CUDA、Linux、Windows、git、Rust、Go、Java、C++、PHP、SQL、MongoDB、
-        Redis、Kafka、GraphQL、webpack、Vite、npm、显卡、处理器、内存、固态硬盘、HTTP、TCP、DNS、区块链、比特币、大语言模型、注意力机制、
+    "tech": _list("""Kubernetes、Docker、React、Vue、TensorFlow、PyTorch、CUDA、Linux、Windows、git、Rust、Go、Java、C++、PHP、SQL、
+        MongoDB、Redis、Kafka、GraphQL、webpack、Vite、npm、显卡、处理器、内存、固态硬盘、HTTP、TCP、DNS、区块链、比特币、大语言模型、注意力机制、
         ChatGPT、量化、云计算、五笔输入法"""),
     "product": _list("""笔记本电脑、手机、相机、汽车、自行车、键盘、显示器、打印机、耳机、电视、平板、智能手表、路由器、咖啡机、吸尘器、洗衣机、冰箱、
         床垫、背包、帐篷、跑鞋、吉他、钢琴、书桌、办公椅、电子书、麦克风、无人机、游戏机、空调、电饭煲"""),
@@ -58,10 +58,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         蜡烛、镜子、幸福、命运、风筝、灯笼"""),
     "opinion": _list("""甜豆腐脑、现代艺术、电动汽车、远程办公、人工智能、社交媒体、核能、校服、电子游戏、死刑、素食、养猫、养狗、新手机、宗教、
         太空旅行、时尚、诗歌、恐怖片、京剧、TypeScript、加班、晨跑、网购、直播、短视频"""),
-    "equation": _list("""x^2 - 5x + 6 = 0、2x + 3 = 11、x^3 = 27、sin(x) = 0.5、x^2 + 1 = 0、3x - y = 4、e^x = 2、log(x) = 3、4x^2 = 49、
-        7x = 91 - 2x、|x - 3| = 5、x/4 = 12、5(x + 1) = 30、x^2 = 2"""),
-    "calculus": _list("""x^2、x^3 + 2x、sin(x)、cos(x)、e^x、ln(x)、1/x、x*sin(x)、sqrt(x)、tan(x)、x^5、3x^2 + 1、e^(2x)、x*e^x、1/(1+x^2)、
-        cos(2x)、x^4 - x、ln(2x)、(x+1)^3"""),
+    "equation": _list("""x^2 - 5x + 6 = 0、2x + 3 = 11、x^3 = 27、sin(x) = 0.5、x^2 + 1 = 0、3x - y = 4、e^x = 2、log(x) = 3、
+        4x^2 = 49、7x = 91 - 2x、|x - 3| = 5、x/4 = 12、5(x + 1) = 30、x^2 = 2"""),
+    "calculus": _list("""x^2、x^3 + 2x、sin(x)、cos(x)、e^x、ln(x)、1/x、x*sin(x)、sqrt(x)、tan(x)、x^5、3x^2 + 1、e^(2x)、x*e^x、
+        1/(1+x^2)、cos(2x)、x^4 - x、ln(2x)、(x+1)^3"""),
     "hard_number": _list("2、3、5、7、11、13、17、19、23、29、31、47、101、119、217、391、1001、2027、4999、12347"),
     "place": _list("""亚马逊河、尼罗河、阿尔卑斯山、珠穆朗玛峰、撒哈拉沙漠、贝加尔湖、太平洋、大堡礁、埃菲尔铁塔、故宫、马丘比丘、大峡谷、
         尼亚加拉瀑布、泰姬陵、巨石阵、斗兽场、自由女神像、南极、格陵兰岛、西伯利亚、黑海、长江、黄河、富士山、泰山、黄山、西湖、兵马俑"""),
@@ -105,10 +105,10 @@ CATEGORIES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
         ("讲个笑话", "讲一个关于{theme}的笑话", "讲个关于{animal}的笑话", "出一个关于{theme}的谜语", "和我玩{sport}", "假装你是{animal}",
          "假装你是{person}", "用{person}的口气说话", "扮演{person}", "再讲一个{animal}的笑话")),
     ("翻译", (
-        "“{phrase}”用{tongue}怎么说", "{thing}用{tongue}怎么说", "{tongue}里“{phrase}”是什么意思", "{thing}的{tongue}怎么读", "{tongue}难学吗",
-        "有多少人说{tongue}"),
-        ("把“{phrase}”翻译成{tongue}", "把{phrase}译成{tongue}", "把这句话翻译成{tongue}：{clause}", "用{tongue}说{phrase}", "教我{tongue}",
-         "修改这句话的语法：{clause}", "改写这句话：{clause}", "润色一下：{clause}", "概括这句话：{clause}", "讲讲{tongue}的语法")),
+        "“{phrase}”用{tongue}怎么说", "{thing}用{tongue}怎么说", "{tongue}里“{phrase}”是什么意思", "{thing}的{tongue}怎么读",
+        "{tongue}难学吗", "有多少人说{tongue}"),
+        ("把“{phrase}”翻译成{tongue}", "把{phrase}译成{tongue}", "把这句话翻译成{tongue}：{clause}", "用{tongue}说{phrase}",
+         "教我{tongue}", "修改这句话的语法：{clause}", "改写这句话：{clause}", "润色一下：{clause}", "概括这句话：{clause}", "讲讲{tongue}的语法")),
     ("建议", (
         "我该买哪款{product}", "最好的{product}是哪个", "在{city}该做什么", "怎么学{tongue}", "怎么提高{sport}水平", "今晚做什么菜",
         "在{city}去哪里吃饭", "我觉得{feeling}的时候怎么办", "怎么交新朋友", "怎么跟{who}说{about}的事", "送{who}什么礼物好", "{product}怎么清洁",
@@ -176,7 +176,8 @@ BARE = (
     "我今天很{feeling}", "我爱吃{food}", "我喜欢{city}", "我的{product}坏了", "{clause}", "{clause}，{clause2}", "我觉得{clause}",
     "{clause}，因为{clause2}", "{clause}。{clause2}。{clause3}。", "我的{animal}很{feeling}", "{opinion}", "{thing}和{thing2}",
     "{thing} {thing2} {thing3}", "{animal}和{animal2}", "{sport}真有意思", "我讨厌{sport}", "昨天{clause}", "你知道吗，{clause}",
-    "{person}真了不起", "{city}很美", "{tech} 真好用", "我想去{city}", "我要一台新{product}", "我{illness}", "我家{animal}爱吃{food}", "{about}",
+    "{person}真了不起", "{city}很美", "{tech} 真好用", "我想去{city}", "我要一台新{product}", "我{illness}", "我家{animal}爱吃{food}",
+    "{about}",
 )
 
 FOREIGN: tuple[str, ...] = ()
