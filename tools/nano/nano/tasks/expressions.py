@@ -38,7 +38,16 @@ def _numbers(rng: Random) -> list[str]:
     return [str(between(rng, 0, high)) for _ in range(between(rng, 1, 6))]
 
 
+_COMMON = "abc hello world banana apple python cat dog foo bar test node nano hi ok xyz model deep seek r x y z".split()
+
+
 def _short_word(rng: Random) -> str:
+    """A text for an expression: a word of the tables, a common example, or syllables that are no word."""
+    chance = rng.random()
+    if chance < 0.15:
+        return pick(rng, _COMMON)
+    if chance < 0.35:
+        return "".join([pick(rng, "bcdfghklmnprstvwz") + pick(rng, "aeiou") for _ in range(between(rng, 1, 4))])
     while True:
         word = pick(rng, WORDS)
         if len(word) <= 9:
