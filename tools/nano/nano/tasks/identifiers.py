@@ -8,7 +8,8 @@ _ADJECTIVES = (
     "max min new old raw next prev first last base main user local total final input output current extra inner outer "
     "daily weekly monthly sorted cached public private remote active hidden empty open closed short long small big "
     "fast slow safe default custom common global simple double single known valid clean fresh full half top bottom "
-    "left right red blue green dark light north south home work game team test demo shop bank train city school street book"
+    "left right red blue green dark light north south home work game team test demo shop bank train city "
+    "school street book"
 ).split()
 _NUMBERS = (
     "value num number price score age speed size width height weight depth level amount balance cost rate limit count "
@@ -89,7 +90,8 @@ FORBIDDEN = frozenset(
     "enum except export extends false finally for from function global if implements import in instanceof interface is "
     "lambda let match new nonlocal not null number string boolean or package pass private protected public raise "
     "return static super switch this throw true try type typeof undefined var void while with yield str int float list "
-    "dict map filter len sum max min abs print range sorted set input id open arguments eval None True False math".split()
+    "dict map filter len sum max min abs print range sorted set input id open arguments eval None True False "
+    "math".split()
 )
 
 _FUNCTION_SINGLES = _both([(word,) for word in sorted({*_VERBS, *_THINGS}) if word not in FORBIDDEN])

@@ -188,7 +188,8 @@ def _talk(rng: Random, language: str, kind: str) -> str:
     text += pick(rng, (_ASKED_ENDINGS if asks else _TALK_ENDINGS)[language])
     opening = ""
     if kind != "greeting" and language == "en" and rng.random() < 0.3:
-        opening = pick(rng, ("hi, ", "hey, ", "hello, ", "hi! ", "ok, ", "so, ") if kind == "self" else ("ok, ", "well, "))
+        polite = ("hi, ", "hey, ", "hello, ", "hi! ", "ok, ", "so, ") if kind == "self" else ("ok, ", "well, ")
+        opening = pick(rng, polite)
     if language == "zh" and kind == "self" and rng.random() < 0.4:
         opening = pick(rng, ("请问，", "你好，", "嗨，", "请问", "问一下，", "你好！"))
     text = opening + text
