@@ -51,7 +51,8 @@ class Calendar(unittest.TestCase):
                 if example.answer.endswith(("days", "天")):
                     self.assertEqual(int(re.findall(r"\d+", example.answer)[0]), 365 + standard.isleap(year), example)
                 else:
-                    self.assertEqual(not example.answer.startswith("No") and "不" not in example.answer, standard.isleap(year))
+                    self.assertEqual(not example.answer.startswith("No") and "不" not in example.answer,
+                        standard.isleap(year))
 
     def date_in(self, text: str, year: int) -> date:
         """The date that a text names."""
@@ -60,7 +61,8 @@ class Calendar(unittest.TestCase):
             return date(year, int(found[1]), int(found[2]))
         text = text.lower()
         month = re.search(r"\b(" + "|".join(MONTHS) + r")[a-z]*", text)
-        near = re.search(r"(\d{1,2})(?:st|nd|rd|th)?(?: of)? " + month[0], text) or re.search(month[0] + r" (\d{1,2})", text)
+        near = re.search(r"(\d{1,2})(?:st|nd|rd|th)?(?: of)? " + month[0], text) or re.search(month[0] + r" (\d{1,2})",
+            text)
         return date(year, MONTHS[month[1]], int(near[1]))
 
     def test_dates(self) -> None:
@@ -78,7 +80,8 @@ class Calendar(unittest.TestCase):
             for example in examples(calendar._date_between, language, 3000):
                 text = example.messages[0][1]
                 words = re.split(" to | and | until |到|。|\\. |，", text, flags=re.IGNORECASE)
-                dates = [self.date_in(part, 2023) for part in words if re.search(r"\d", part) and (language == "zh" or re.search("|".join(MONTHS), part.lower()))]
+                dates = [self.date_in(part, 2023) for part in words if re.search(r"\d",
+                    part) and (language == "zh" or re.search("|".join(MONTHS), part.lower()))]
                 first, second = dates[-2:]
                 if second < first:
                     second = second.replace(year=2024)
@@ -122,7 +125,8 @@ class Calendar(unittest.TestCase):
             for example in examples(calendar._month_length, language, 2000):
                 year, days = re.search(r"\d{4}", example.messages[0][1]), int(re.findall(r"\d+", example.answer)[0])
                 if year and language == "en":
-                    month = next(number for name, number in MONTHS.items() if re.search(rf"\b{name}", example.messages[0][1].lower()))
+                    month = next(number for name, number in MONTHS.items() if re.search(rf"\b{name}",
+                        example.messages[0][1].lower()))
                     self.assertEqual(days, standard.monthrange(int(year[0]), month)[1], example)
             for example in examples(calendar._day_of_year, language, 2000):
                 text = example.messages[0][1]

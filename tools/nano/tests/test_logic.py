@@ -12,7 +12,8 @@ from .question_checks import LANGUAGES, check_general, examples
 TRUTH = {"true": True, "false": False, "真": True, "假": False, "yes": True, "no": False, "对": True, "不对": False}
 TOKENS = re.compile(r"异或|[真假非且与或()^!¬∧∨⊕]|&&|\|\||&|\||true|false|not|and|or|xor|[tf01]")
 PYTHON = {
-    "true": "-1", "t": "-1", "1": "-1", "真": "-1", "false": "0", "f": "0", "0": "0", "假": "0", "not": "~", "!": "~", "¬": "~", "非": "~",
+    "true": "-1", "t": "-1", "1": "-1", "真": "-1", "false": "0", "f": "0", "0": "0", "假": "0", "not": "~", "!": "~",
+    "¬": "~", "非": "~",
     "and": "&", "&&": "&", "&": "&", "∧": "&", "且": "&", "与": "&", "or": "|", "||": "|", "|": "|", "∨": "|", "或": "|",
     "xor": "^", "^": "^", "⊕": "^", "异或": "^", "(": "(", ")": ")",
 }  # fmt: skip
@@ -56,11 +57,13 @@ class Logic(unittest.TestCase):
     def conclusion(self, text: str, language: str) -> str:
         """What follows from the sentences of a question, by trying out what the one asked about may be."""
         patterns_en = (
-            (r"all (\w+?)s are (\w+?)s$|(?:every|each) (\w+) is an? (\w+)$", "all"), (r"no (\w+?)s? (?:are|is an?) (\w+?)s?$", "none"),
+            (r"all (\w+?)s are (\w+?)s$|(?:every|each) (\w+) is an? (\w+)$", "all"),
+             (r"no (\w+?)s? (?:are|is an?) (\w+?)s?$", "none"),
             (r"some (\w+?)s are (\w+?)s$", "some"), (r"\w+ is not an? (\w+)$", "is not"), (r"\w+ is an? (\w+)$", "is"),
         )  # fmt: skip
         patterns_zh = (
-            ("(?:所有的|所有|每个|凡是)(.+)都不是(.+)$|没有(.+)是(.+)$", "none"), ("(?:所有的|所有|每个|凡是)(.+)都是(.+)$", "all"), ("有些(.+)是(.+)$", "some"),
+            ("(?:所有的|所有|每个|凡是)(.+)都不是(.+)$|没有(.+)是(.+)$", "none"), ("(?:所有的|所有|每个|凡是)(.+)都是(.+)$", "all"),
+             ("有些(.+)是(.+)$", "some"),
             (f"(?:{self.names})不是(.+)$", "is not"), (f"(?:{self.names})是(.+)$", "is"),
         )  # fmt: skip
         text = text.lower()
@@ -68,7 +71,9 @@ class Logic(unittest.TestCase):
             text = re.sub("^(逻辑题：|已知：|问题：|假设)|？请回答.*|[？?]$", "", text)
             *premises, question = [part for part in re.split("[，。；]", text) if part]
         else:
-            text = re.sub(r"^(logic puzzle|question|suppose this|a riddle|given): |\?? (answer )?yes, no,? or unknown.?$", "", text)
+            text = re.sub(
+                r"^(logic puzzle|question|suppose this|a riddle|given): |\?? (answer )?yes, no,? or unknown.?$", "",
+                 text)
             *premises, question = [part.strip() for part in text.rstrip("?").split(".") if part.strip()]
         rules = []
         for premise in premises:
@@ -96,7 +101,8 @@ class Logic(unittest.TestCase):
         for bits in product((False, True), repeat=len(order)):
             one = dict(zip(order, bits, strict=True))
             fits = {
-                "all": lambda a, b, one=one: not one[a] or one[b], "none": lambda a, b, one=one: not (one[a] and one[b]),
+                "all": lambda a, b, one=one: not one[a] or one[b], "none": lambda a, b,
+                one=one: not (one[a] and one[b]),
                 "some": lambda a, b: True, "is": lambda a, one=one: one[a], "is not": lambda a, one=one: not one[a],
             }  # fmt: skip
             if all(fits[rule](*names) for rule, *names in rules):
@@ -121,6 +127,13 @@ class Logic(unittest.TestCase):
         for example in examples(sample, "en", 2000):
             found = re.search(r"condition is (\w+), the consequence is (\w+)", example.reasoning)
             self.assertEqual(not TRUTH[found[1]] or TRUTH[found[2]], TRUTH[example.answer])
+
+    def test_languages_apart(self) -> None:
+        """No question is asked in both languages, where the answers would differ."""
+        english = {example.messages[0][1].lower() for example in examples(logic.logic, "en", 20000)}
+        for example in examples(logic.logic, "zh", 20000):
+            self.assertNotIn(example.messages[0][1].lower(), english)
+            self.assertRegex(example.messages[0][1], r"[\u4e00-\u9fff]")
 
     def test_general(self) -> None:
         check_general(self, logic.logic, "logic")

@@ -13,7 +13,8 @@ from .question_checks import LANGUAGES, check_general, examples
 TABLE: dict[str, dict[str, str]] = {
     "length": {
         "km kilometer kilometers kilometre kilometres 千米 公里": "1000000", "m meter meters metre metres 米": "1000",
-        "dm decimeter decimeters decimetre decimetres 分米": "100", "mm millimeter millimeters millimetre millimetres 毫米": "1",
+        "dm decimeter decimeters decimetre decimetres 分米": "100",
+        "mm millimeter millimeters millimetre millimetres 毫米": "1",
         "cm centimeter centimeters centimetre centimetres 厘米": "10",
     },
     "mass": {
@@ -81,6 +82,13 @@ class Units(unittest.TestCase):
         self.assertEqual(units._fraction(5, 3), "0.005")
         self.assertEqual(units._fraction(1200, 2), "12")
         self.assertEqual(units._fraction(1250, 3), "1.25")
+
+    def test_languages_apart(self) -> None:
+        """No question is asked in both languages, where the answers would differ."""
+        english = {example.messages[0][1].lower() for example in examples(units.units, "en", 20000)}
+        for example in examples(units.units, "zh", 20000):
+            self.assertNotIn(example.messages[0][1].lower(), english)
+            self.assertRegex(example.messages[0][1], r"[\u4e00-\u9fff]")
 
     def test_general(self) -> None:
         check_general(self, units.units, "units")

@@ -11,7 +11,8 @@ WEEKDAYS = {
     "zh": ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日"),
 }
 MONTHS_EN = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
 )  # fmt: skip
 MONTHS = {"en": MONTHS_EN, "zh": tuple(f"{number}月" for number in range(1, 13))}
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -47,14 +48,17 @@ def _day_typed(rng: Random, language: str, index: int) -> str:
 
 
 _AFTER_EN = (
-    "today is {0}. what day is it in {1}", "if today is {0}, what day will it be in {1}", "it is {0}. which weekday is it in {1}",
+    "today is {0}. what day is it in {1}", "if today is {0}, what day will it be in {1}",
+    "it is {0}. which weekday is it in {1}",
     "what day is {1} after {0}", "which day comes {1} after {0}", "what weekday is {1} from {0}", "{0} plus {1}",
     "what day of the week is {1} after a {0}", "it's {0} today, what day will it be after {1}", "{0} + {1}",
     "today is {0}, what is the day {1} from now", "which weekday is it {1} after {0}",
 )  # fmt: skip
 _BEFORE_EN = (
-    "today is {0}. what day was it {1} ago", "if today is {0}, what day was {1} ago", "it is {0}. which weekday was it {1} ago",
-    "what day is {1} before {0}", "which day comes {1} before {0}", "{0} minus {1}", "what day of the week is {1} before a {0}",
+    "today is {0}. what day was it {1} ago", "if today is {0}, what day was {1} ago",
+    "it is {0}. which weekday was it {1} ago",
+    "what day is {1} before {0}", "which day comes {1} before {0}", "{0} minus {1}",
+    "what day of the week is {1} before a {0}",
     "it's {0} today, what day was it {1} ago", "{0} - {1}", "which weekday was it {1} before {0}",
 )  # fmt: skip
 _AFTER_ZH = (
@@ -66,9 +70,11 @@ _BEFORE_ZH = (
     "假如今天是{0}，{1}以前是星期几", "从{0}往前数{1}是星期几", "今天是{0}，那么{1}前是周几",
 )  # fmt: skip
 _NEAR_EN = {
-    1: ("today is {0}. what day is tomorrow", "what day comes after {0}", "which day follows {0}", "what is the day after {0}", "if today is {0}, what is tomorrow"),
+    1: ("today is {0}. what day is tomorrow", "what day comes after {0}", "which day follows {0}",
+        "what is the day after {0}", "if today is {0}, what is tomorrow"),
     2: ("today is {0}. what day is the day after tomorrow", "if it is {0}, what is the day after tomorrow"),
-    -1: ("today is {0}. what day was yesterday", "what day comes before {0}", "which day is before {0}", "if today is {0}, what was yesterday"),
+    -1: ("today is {0}. what day was yesterday", "what day comes before {0}", "which day is before {0}",
+        "if today is {0}, what was yesterday"),
     -2: ("today is {0}. what day was the day before yesterday", "if it is {0}, what was the day before yesterday"),
 }
 _NEAR_ZH = {
@@ -121,16 +127,20 @@ def _weekday(rng: Random, language: str) -> Example:
 
 
 _MONTH_AFTER_EN = (
-    "what month is {1} after {0}", "which month comes {1} after {0}", "it is {0}. what month is it in {1}", "{0} plus {1}", "what month will it be in {1} if it is {0} now",
+    "what month is {1} after {0}", "which month comes {1} after {0}", "it is {0}. what month is it in {1}",
+    "{0} plus {1}", "what month will it be in {1} if it is {0} now",
 )
 _MONTH_BEFORE_EN = (
-    "what month is {1} before {0}", "which month comes {1} before {0}", "it is {0}. what month was it {1} ago", "{0} minus {1}", "what month was it {1} ago if it is {0} now",
+    "what month is {1} before {0}", "which month comes {1} before {0}", "it is {0}. what month was it {1} ago",
+    "{0} minus {1}", "what month was it {1} ago if it is {0} now",
 )
 _MONTH_AFTER_ZH = ("{0}之后{1}是几月", "现在是{0}，{1}后是几月", "{0}再过{1}是几月", "{0}往后{1}是哪个月", "如果现在是{0}，过{1}是几月")
 _MONTH_BEFORE_ZH = ("{0}之前{1}是几月", "现在是{0}，{1}前是几月", "{0}往前{1}是哪个月", "如果现在是{0}，{1}以前是几月")
 _MONTH_NEXT = {
-    ("en", 1): ("what month comes after {0}", "which month follows {0}", "what is the next month after {0}", "it is {0}. what is next month"),
-    ("en", -1): ("what month comes before {0}", "which month precedes {0}", "what is the month before {0}", "it is {0}. what was last month"),
+    ("en", 1): ("what month comes after {0}", "which month follows {0}", "what is the next month after {0}",
+     "it is {0}. what is next month"),
+    ("en", -1): ("what month comes before {0}", "which month precedes {0}", "what is the month before {0}",
+     "it is {0}. what was last month"),
     ("zh", 1): ("{0}的下一个月是几月", "{0}后面是哪个月", "现在是{0}，下个月是几月", "{0}的下个月是哪个月"),
     ("zh", -1): ("{0}的上一个月是几月", "{0}前面是哪个月", "现在是{0}，上个月是几月", "{0}的上个月是哪个月"),
 }
@@ -174,8 +184,10 @@ def _month_typed(rng: Random, language: str, number: int) -> str:
     return name if kind < 0.8 else name.lower() if kind < 0.97 else name.upper()
 
 
-_NUMBER_OF_EN = ("what number is the month of {0}", "which month of the year is {0}", "{0} is month number", "what is the number of the month {0}", "as a number, what month is {0}")
-_NAME_OF_EN = ("what is month {0}", "which month is number {0}", "what is the {1} month of the year", "name the {1} month", "what's the {1} month", "month number {0} is called what")
+_NUMBER_OF_EN = ("what number is the month of {0}", "which month of the year is {0}", "{0} is month number",
+    "what is the number of the month {0}", "as a number, what month is {0}")
+_NAME_OF_EN = ("what is month {0}", "which month is number {0}", "what is the {1} month of the year",
+    "name the {1} month", "what's the {1} month", "month number {0} is called what")
 
 
 def _month_number(rng: Random, language: str) -> Example:
@@ -190,11 +202,13 @@ def _month_number(rng: Random, language: str) -> Example:
         return _made(language, question, [f"{name} is month {number}."], str(number))
     template = pick(rng, _NAME_OF_EN)
     kind = "request" if template.startswith("name") else "question"
-    return _made(language, ask(rng, language, kind, template, number, ordinal(number)), [f"Month {number} is {name}."], name)
+    return _made(language, ask(rng, language, kind, template, number, ordinal(number)), [f"Month {number} is {name}."],
+        name)
 
 
 _LENGTH_EN = (
-    "how many days does {0} have", "how many days are in {0}", "how many days has {0}", "days in {0}", "how long is {0} in days", "number of days in {0}", "how many days are there in {0}",
+    "how many days does {0} have", "how many days are in {0}", "how many days has {0}", "days in {0}",
+    "how long is {0} in days", "number of days in {0}", "how many days are there in {0}",
 )
 _LENGTH_ZH = ("{0}有多少天", "{0}有几天", "{0}一共有多少天", "{0}的天数是多少", "{0}共几天", "{0}多少天")
 
@@ -248,7 +262,8 @@ def leap_lines(language: str, year: int) -> list[str]:
         sum_ = f"{century} = 4 × {quotient}" + (f" + {rest}" if rest else "")
         if en:
             lines = [f"{year} ends in 00, so it must be divisible by 400: look at {century}."]
-            lines.append(f"{sum_}, " + ("not divisible by 4: not a leap year." if rest else "divisible by 4: a leap year."))
+            lines.append(
+                f"{sum_}, " + ("not divisible by 4: not a leap year." if rest else "divisible by 4: a leap year."))
         else:
             lines = [f"{year} 以 00 结尾，必须能被 400 整除：看 {century}。"]
             lines.append(f"{sum_}，" + ("不能被 4 整除：不是闰年。" if rest else "能被 4 整除：是闰年。"))
@@ -267,7 +282,8 @@ def leap_lines(language: str, year: int) -> list[str]:
 
 
 _LEAP_EN = (
-    "is {0} a leap year", "was {0} a leap year", "is the year {0} a leap year", "{0}, leap year or not", "is {0} a leap year or not", "do you know if {0} is a leap year",
+    "is {0} a leap year", "was {0} a leap year", "is the year {0} a leap year", "{0}, leap year or not",
+    "is {0} a leap year or not", "do you know if {0} is a leap year",
     "leap year {0}", "does {0} have a february 29", "is there a february 29 in {0}", "has {0} got 366 days",
 )  # fmt: skip
 _LEAP_ZH = ("{0}年是闰年吗", "{0}是不是闰年", "{0}年是不是闰年", "{0}年是闰年还是平年", "判断{0}年是否是闰年", "{0}是闰年吗", "{0}年是否为闰年")
@@ -318,11 +334,13 @@ def _date_typed(rng: Random, language: str, month: int, day: int, year: int = 0)
 
 
 _DATE_AFTER_EN = (
-    "what date is {1} after {0}", "what is the date {1} after {0}", "today is {0}. what date is it in {1}", "{0} plus {1}", "if today is {0}, what is the date in {1}",
+    "what date is {1} after {0}", "what is the date {1} after {0}", "today is {0}. what date is it in {1}",
+    "{0} plus {1}", "if today is {0}, what is the date in {1}",
     "it is {0}. which date is {1} from now", "which date comes {1} after {0}", "what day is {1} from {0}", "{0} + {1}",
 )  # fmt: skip
 _DATE_AFTER_ZH = (
-    "{0}之后{1}是几月几日", "今天是{0}，{1}后是几月几号", "{0}再过{1}是几月几日", "{0}加{1}是哪天", "如果今天是{0}，{1}后是几月几日", "从{0}往后数{1}是几月几日", "{0}过{1}是哪一天",
+    "{0}之后{1}是几月几日", "今天是{0}，{1}后是几月几号", "{0}再过{1}是几月几日", "{0}加{1}是哪天", "如果今天是{0}，{1}后是几月几日", "从{0}往后数{1}是几月几日",
+    "{0}过{1}是哪一天",
 )
 
 
@@ -362,12 +380,16 @@ def _date_after(rng: Random, language: str) -> Example:
             else f"{total} 大于 {length}：{total} − {length} = {total - length}，在{name}。"
         )
         return _made(language, question, lines, _date(language, following, total - length))
-    lines.append(f"{total} is not more than {length}: still {MONTHS_EN[month - 1]}." if en else f"{total} 不大于 {length}：还是{month}月。")
+    if en:
+        lines.append(f"{total} is not more than {length}: still {MONTHS_EN[month - 1]}.")
+    else:
+        lines.append(f"{total} 不大于 {length}：还是{month}月。")
     return _made(language, question, lines, _date(language, month, total))
 
 
 _BETWEEN_EN = (
-    "how many days are there from {0} to {1}", "how many days from {0} to {1}", "how many days are between {0} and {1}", "today is {0}. how many days until {1}",
+    "how many days are there from {0} to {1}", "how many days from {0} to {1}", "how many days are between {0} and {1}",
+    "today is {0}. how many days until {1}",
     "days from {0} to {1}", "how many days is it from {0} until {1}",
 )  # fmt: skip
 _BETWEEN_ZH = ("从{0}到{1}有多少天", "{0}到{1}相差多少天", "{0}到{1}相隔几天", "今天是{0}，距离{1}还有多少天", "从{0}算起，到{1}过了多少天")
@@ -397,7 +419,8 @@ def _date_between(rng: Random, language: str) -> Example:
     return _made(language, question, lines, ("1 day" if total == 1 else f"{total} days") if en else f"{total}天")
 
 
-_OF_YEAR_EN = ("which day of the year is {0}", "what day of the year is {0}", "{0} is which day of the year", "what number day of the year is {0}")
+_OF_YEAR_EN = ("which day of the year is {0}", "what day of the year is {0}", "{0} is which day of the year",
+    "what number day of the year is {0}")
 _OF_YEAR_ZH = ("{0}是一年中的第几天", "{0}是当年的第几天", "{0}是这一年的第几天")
 
 

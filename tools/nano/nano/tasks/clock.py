@@ -6,17 +6,23 @@ from ..example import Example
 from ..phrasing import ask, between, pick
 
 _AFTER_EN = (
-    "what time is it {1} after {0}", "it is {0}. what time is it in {1}", "what time will it be {1} after {0}", "{0} plus {1}", "{0} + {1}", "it's {0} now, what time will it be in {1}",
-    "a film starts at {0} and lasts {1}. when does it end", "a meeting starts at {0} and takes {1}. when is it over", "the train leaves at {0} and needs {1}. when does it arrive",
+    "what time is it {1} after {0}", "it is {0}. what time is it in {1}", "what time will it be {1} after {0}",
+    "{0} plus {1}", "{0} + {1}", "it's {0} now, what time will it be in {1}",
+    "a film starts at {0} and lasts {1}. when does it end", "a meeting starts at {0} and takes {1}. when is it over",
+    "the train leaves at {0} and needs {1}. when does it arrive",
     "if it is {0}, what time is it {1} later", "which time is {1} later than {0}",
 )  # fmt: skip
 _BEFORE_EN = (
-    "what time is it {1} before {0}", "it is {0}. what time was it {1} ago", "{0} minus {1}", "{0} - {1}", "what time was it {1} before {0}",
-    "a film took {1} and ended at {0}. when did it start", "if it is {0}, what time was it {1} earlier", "which time is {1} earlier than {0}",
+    "what time is it {1} before {0}", "it is {0}. what time was it {1} ago", "{0} minus {1}", "{0} - {1}",
+    "what time was it {1} before {0}",
+    "a film took {1} and ended at {0}. when did it start", "if it is {0}, what time was it {1} earlier",
+    "which time is {1} earlier than {0}",
 )  # fmt: skip
 _BETWEEN_EN = (
-    "how long is it from {0} to {1}", "how much time is there between {0} and {1}", "a film runs from {0} to {1}. how long is it", "how long is {0} to {1}", "from {0} to {1}, how long is that",
-    "a meeting starts at {0} and ends at {1}. how long does it take", "time from {0} to {1}", "i sleep from {0} to {1}. how long is that", "it is {0}. how long until {1}",
+    "how long is it from {0} to {1}", "how much time is there between {0} and {1}",
+    "a film runs from {0} to {1}. how long is it", "how long is {0} to {1}", "from {0} to {1}, how long is that",
+    "a meeting starts at {0} and ends at {1}. how long does it take", "time from {0} to {1}",
+    "i sleep from {0} to {1}. how long is that", "it is {0}. how long until {1}",
 )  # fmt: skip
 _AFTER_ZH = (
     "{0}过{1}是几点", "现在是{0}，{1}后是几点", "{0}之后{1}是什么时间", "{0}加{1}是几点", "电影{0}开始，放映{1}，几点结束", "会议{0}开始，开了{1}，什么时候结束",
@@ -115,7 +121,9 @@ def _shifted(rng: Random, language: str) -> Example:
         hours, minutes = divmod(total, 60)
         span = _span_typed(rng, language, 0, total)
         if hours:
-            lines.append(f"{total} − {hours * 60} = {minutes}{comma}" + (f"so {_span(language, hours, minutes)}." if en else f"即{_span(language, hours, minutes)}。"))
+            lines.append(
+                f"{total} − {hours * 60} = {minutes}{comma}" + (
+                    f"so {_span(language, hours, minutes)}." if en else f"即{_span(language, hours, minutes)}。"))
     else:
         hours, minutes = between(rng, 1, 11), between(rng, 1, 59)
         span = _span_typed(rng, language, hours, minutes)
@@ -142,7 +150,8 @@ def _shifted(rng: Random, language: str) -> Example:
         new_minute = minute - minutes
         if borrow:
             new_minute += 60
-            lines.append(f"{names[0]}{colon}{minute} + 60 = {minute + 60}{comma}" + ("one hour less." if en else "退 1 小时。"))
+            lines.append(
+                f"{names[0]}{colon}{minute} + 60 = {minute + 60}{comma}" + ("one hour less." if en else "退 1 小时。"))
             lines.append(f"{minute + 60} − {minutes} = {new_minute}{dot}")
         else:
             lines.append(f"{names[0]}{colon}{minute} − {minutes} = {new_minute}{dot}")
@@ -168,7 +177,8 @@ def _between(rng: Random, language: str) -> Example:
         end_hour = between(rng, hour, 23)
     end_minute = _minute(rng)
     if end_hour == hour and end_minute <= minute:
-        minute, end_minute = (end_minute, minute) if end_minute < minute else (between(rng, 0, 20), between(rng, 21, 59))
+        minute, end_minute = (end_minute, minute) if end_minute < minute else (between(rng, 0, 20),
+            between(rng, 21, 59))
     halves = _in_halves(rng, language, hour)
     if not en and halves:
         halves = 7 <= end_hour <= 11 or 13 <= end_hour <= 18
@@ -184,7 +194,8 @@ def _between(rng: Random, language: str) -> Example:
     borrow = 1 if end_minute < minute else 0
     if borrow:
         minutes = end_minute + 60 - minute
-        lines.append(f"{names[0]}{colon}{end_minute} + 60 = {end_minute + 60}{comma}" + ("one hour less." if en else "退 1 小时。"))
+        lines.append(
+            f"{names[0]}{colon}{end_minute} + 60 = {end_minute + 60}{comma}" + ("one hour less." if en else "退 1 小时。"))
         lines.append(f"{end_minute + 60} − {minute} = {minutes}{dot}")
     else:
         minutes = end_minute - minute

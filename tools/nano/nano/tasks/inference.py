@@ -10,8 +10,10 @@ from .word_problems_zh import NAMES as NAMES_ZH
 _KINDS_EN = [
     (word + "s", word)
     for word in (
-        "zorp blip wug dorb fep glim norp tove blick snark quib vell mork plon trab zindle gazer lomp drim florp cat dog bird robot doctor "
-        "student singer farmer plant animal tree sailor pirate painter teacher teapot whale insect rose lizard hunter baker dancer gnome "
+        "zorp blip wug dorb fep glim norp tove blick snark quib vell mork plon trab zindle gazer lomp drim florp cat "
+        "dog bird robot doctor "
+        "student singer farmer plant animal tree sailor pirate painter teacher teapot whale insect rose lizard hunter "
+        "baker dancer gnome "
         "knight engineer pilot wizard plumber"
     ).split()
 ]  # fmt: skip
@@ -20,7 +22,8 @@ _KINDS_ZH = (
     "布里 佐普 达克 格林 诺普 瓦格 托夫 皮皮 木木怪 嘟嘟 哈比 琪琪兽"
 ).split()  # fmt: skip
 
-_CONCLUDE_EN = ("is {0} {1}", "can we conclude that {0} is {1}", "so is {0} {1}", "does it follow that {0} is {1}", "must {0} be {1}")
+_CONCLUDE_EN = ("is {0} {1}", "can we conclude that {0} is {1}", "so is {0} {1}", "does it follow that {0} is {1}",
+    "must {0} be {1}")
 
 
 def _article(noun: str) -> str:
@@ -48,7 +51,8 @@ def syllogism(rng: Random, language: str) -> tuple[str, str, str]:
 def _syllogism_en(rng: Random) -> tuple[str, str, str]:
     (xs, x), (ys, y), (zs, z) = _distinct(rng, _KINDS_EN, 3)
     name = pick(rng, NAMES_EN)[0]
-    all_ = pick(rng, (f"All {xs} are {ys}.", f"All {xs} are {ys}.", f"Every {x} is {_article(y)}.", f"Each {x} is {_article(y)}."))
+    all_ = pick(rng, (f"All {xs} are {ys}.", f"All {xs} are {ys}.", f"Every {x} is {_article(y)}.",
+        f"Each {x} is {_article(y)}."))
     no = pick(rng, (f"No {xs} are {ys}.", f"No {x} is {_article(y)}."))
     some = f"Some {xs} are {ys}."
     y_is_z = pick(rng, (f"All {ys} are {zs}.", f"Every {y} is {_article(z)}."))
@@ -64,28 +68,34 @@ def _syllogism_en(rng: Random) -> tuple[str, str, str]:
     elif kind == 2:
         premises, steps, answer = [some, is_x], [is_x, f"Only some {xs} are {ys}, so it is open."], "unknown"
     elif kind == 3:
-        premises, steps, answer, asked = [all_, is_y], [is_y, f"Not all {ys} need be {xs}, so it is open."], "unknown", x
+        premises, steps, answer, asked = [all_, is_y], [is_y,
+            f"Not all {ys} need be {xs}, so it is open."], "unknown", x
     elif kind == 4:
-        premises, steps, answer, asked = [all_, not_y], [not_y, f"All {xs} are {ys}, so {name} is not {_article(x)}."], "no", x
+        premises, steps, answer, asked = [all_, not_y], [not_y,
+            f"All {xs} are {ys}, so {name} is not {_article(x)}."], "no", x
     elif kind == 5:
         premises, steps, answer = [all_, not_x], [not_x, f"Others than {xs} may be {ys}, so it is open."], "unknown"
     elif kind == 6:
         premises, asked, answer = [all_, y_is_z, is_x], z, "yes"
-        steps = [is_x, f"All {xs} are {ys}, so {name} is {_article(y)}.", f"All {ys} are {zs}, so {name} is {_article(z)}."]
+        steps = [is_x, f"All {xs} are {ys}, so {name} is {_article(y)}.",
+            f"All {ys} are {zs}, so {name} is {_article(z)}."]
     elif kind == 7:
         premises, asked, answer = [all_, no_z, is_x], z, "no"
-        steps = [is_x, f"All {xs} are {ys}, so {name} is {_article(y)}.", f"No {ys} are {zs}, so {name} is not {_article(z)}."]
+        steps = [is_x, f"All {xs} are {ys}, so {name} is {_article(y)}.",
+            f"No {ys} are {zs}, so {name} is not {_article(z)}."]
     elif kind == 8:
         premises, asked, answer = [all_, is_x], z, "unknown"
         steps = [is_x, f"All {xs} are {ys}, so {name} is {_article(y)}.", f"Nothing is said of {zs}, so it is open."]
     elif kind == 9:
         premises, asked, answer = [all_, y_is_z], "", "yes"
         steps = [f"All {xs} are {ys}.", f"All {ys} are {zs}, so all {xs} are {zs}."]
-        about = pick(rng, (f"are all {xs} {zs}", f"is every {x} {_article(z)}", f"does it follow that all {xs} are {zs}"))
+        about = pick(rng, (f"are all {xs} {zs}", f"is every {x} {_article(z)}",
+            f"does it follow that all {xs} are {zs}"))
     else:
         premises, asked, answer = [all_, no_z], "", "no"
         steps = [f"All {xs} are {ys}.", f"No {ys} are {zs}, so no {xs} are {zs}."]
-        about = pick(rng, (f"is any {x} {_article(z)}", f"can {_article(x)} be {_article(z)}", f"are there {xs} that are {zs}"))
+        about = pick(rng, (f"is any {x} {_article(z)}", f"can {_article(x)} be {_article(z)}",
+            f"are there {xs} that are {zs}"))
     if len(premises) == 2 and rng.random() < 0.3:
         premises.reverse()
     question = pick(rng, _CONCLUDE_EN).format(about, _article(asked)) if asked else about
@@ -152,11 +162,14 @@ def _syllogism_zh(rng: Random) -> tuple[str, str, str]:
 
 
 _FACTS_EN = (
-    "it rains", "the street is wet", "the lamp is on", "the door is open", "the alarm rings", "the cat sleeps", "the server is down", "the test passes", "the build fails", "the sun shines", "the bell rings",
-    "the train is late", "the shop is closed", "the water boils", "the dog barks", "the light is red", "the phone is charged", "the cache is full", "the window is open", "the disk is full", "the engine runs",
+    "it rains", "the street is wet", "the lamp is on", "the door is open", "the alarm rings", "the cat sleeps",
+    "the server is down", "the test passes", "the build fails", "the sun shines", "the bell rings",
+    "the train is late", "the shop is closed", "the water boils", "the dog barks", "the light is red",
+    "the phone is charged", "the cache is full", "the window is open", "the disk is full", "the engine runs",
 )  # fmt: skip
 _FACTS_ZH = (
-    "下雨", "路面湿了", "灯亮着", "门开着", "警报响了", "猫在睡觉", "服务器停机", "测试通过", "构建失败", "出太阳", "铃响了", "火车晚点", "商店关门", "水开了", "狗在叫", "红灯亮了", "手机充满了电", "缓存满了", "窗户开着",
+    "下雨", "路面湿了", "灯亮着", "门开着", "警报响了", "猫在睡觉", "服务器停机", "测试通过", "构建失败", "出太阳", "铃响了", "火车晚点", "商店关门", "水开了", "狗在叫",
+    "红灯亮了", "手机充满了电", "缓存满了", "窗户开着",
     "硬盘满了", "发动机在转",
 )  # fmt: skip
 
@@ -173,29 +186,38 @@ def _truth_of_if(rng: Random, language: str) -> tuple[str, str, str]:
     result = not first or second
     if language == "zh":
         words = ("假", "真")
-        names = pick(rng, (("P", "Q"), ("p", "q"), ("A", "B"), ("甲", "乙"), ("X", "Y"), *[tuple(_distinct(rng, _FACTS_ZH, 2))] * 3))
+        names = pick(rng, (("P", "Q"), ("p", "q"), ("A", "B"), ("甲", "乙"), ("X", "Y"),
+            *[tuple(_distinct(rng, _FACTS_ZH, 2))] * 3))
         p, q = (f"“{name}”" if len(name) > 1 else name for name in names)
-        form = pick(rng, ("{0}为{2}，{1}为{3}，“如果{0}则{1}”是真还是假", "已知{0}是{2}，{1}是{3}。命题“如果{0}，那么{1}”是真还是假", "{0}是{2}，{1}是{3}，那么{0}→{1}是真还是假", "若{0}为{2}且{1}为{3}，“若{0}则{1}”的真假如何"))
+        form = pick(rng, ("{0}为{2}，{1}为{3}，“如果{0}则{1}”是真还是假", "已知{0}是{2}，{1}是{3}。命题“如果{0}，那么{1}”是真还是假",
+         "{0}是{2}，{1}是{3}，那么{0}→{1}是真还是假", "若{0}为{2}且{1}为{3}，“若{0}则{1}”的真假如何"))
         if len(names[0]) > 1:
-            form = form.replace("“如果{0}则{1}”", "如果{0}则{1}").replace("“如果{0}，那么{1}”", "如果{0}，那么{1}").replace("“若{0}则{1}”", "若{0}则{1}")
+            form = form.replace("“如果{0}则{1}”", "如果{0}则{1}").replace("“如果{0}，那么{1}”",
+             "如果{0}，那么{1}").replace("“若{0}则{1}”", "若{0}则{1}")
         question = ask(rng, "zh", "question", form, p, q, words[first], words[second])
         reason = f"前件为{words[first]}，后件为{words[second]}。\n" + ("只有前真后假时才为假，所以为" + words[result] + "。")
         return question, reason, words[result]
     words = ("false", "true")
     facts = _distinct(rng, _FACTS_EN, 2)
-    p, q = pick(rng, (("P", "Q"), ("p", "q"), ("A", "B"), ("x", "y"), tuple(f'"{fact}"' for fact in facts), tuple(f'"{fact}"' for fact in facts)))
+    p, q = pick(rng, (("P", "Q"), ("p", "q"), ("A", "B"), ("x", "y"), tuple(f'"{fact}"' for fact in facts),
+        tuple(f'"{fact}"' for fact in facts)))
     form = pick(
         rng,
         (
-            "{0} is {2} and {1} is {3}. is \"if {0} then {1}\" true or false", "if {0} is {2} and {1} is {3}, what is the truth value of {0} implies {1}",
-            "let {0} be {2} and {1} be {3}. what is {0} -> {1}", "suppose {0} is {2} and {1} is {3}. is the statement if {0} then {1} true or false",
+            "{0} is {2} and {1} is {3}. is \"if {0} then {1}\" true or false",
+            "if {0} is {2} and {1} is {3}, what is the truth value of {0} implies {1}",
+            "let {0} be {2} and {1} be {3}. what is {0} -> {1}",
+            "suppose {0} is {2} and {1} is {3}. is the statement if {0} then {1} true or false",
             "{0} = {2}, {1} = {3}. what is {0} implies {1}", "what is {0} -> {1} when {0} is {2} and {1} is {3}",
         ),
     )  # fmt: skip
     if p[0] == '"':
         form = form.replace('"if {0} then {1}"', "if {0} then {1}")
     question = ask(rng, "en", "question", form, p, q, words[first], words[second])
-    reason = f"The condition is {words[first]}, the consequence is {words[second]}.\nOnly true to false makes it false, so it is {words[result]}."
+    reason = (
+        f"The condition is {words[first]}, the consequence is {words[second]}.\n"
+        f"Only true to false makes it false, so it is {words[result]}."
+    )
     return question, reason, words[result]
 
 
@@ -225,9 +247,11 @@ def _rule_en(rng: Random) -> tuple[str, str, str]:
         (q, p, f"If {p}, then {q}, but not the other way round, so it is open.", "unknown"),
         (not_p, q, f"If {p}, then {q}, but nothing is said for the other case, so it is open.", "unknown"),
     )[kind]
-    question = pick(rng, (f"{_capital(_asked_en(asked))}?", f"{_capital(_asked_en(asked))}?", f"So {_asked_en(asked)}?", f"What follows: {_asked_en(asked)}?"))
+    question = pick(rng, (f"{_capital(_asked_en(asked))}?", f"{_capital(_asked_en(asked))}?", f"So {_asked_en(asked)}?",
+        f"What follows: {_asked_en(asked)}?"))
     said = _capital(fact) + "."
-    text = pick(rng, (f"{rule} {said} {question}", f"{rule} {said} {question}", f"{rule} Now {fact}. {question}", f"{said} {rule} {question}"))
+    text = pick(rng, (f"{rule} {said} {question}", f"{rule} {said} {question}", f"{rule} Now {fact}. {question}",
+        f"{said} {rule} {question}"))
     if rng.random() < 0.1:
         text = text.lower()
     if rng.random() < 0.12:

@@ -10,7 +10,7 @@ from .inference import implication, syllogism
 
 @dataclass(frozen=True)
 class Notation:
-    """How an expression is written: its values and operators; an answer uses the values of its notation's language."""
+    """How an expression is written: its values and operators; an answer is in the language of the question."""
 
     false: str
     true: str
@@ -18,6 +18,8 @@ class Notation:
     both: str
     either: str
     exclusive: str
+    open: str = "("
+    close: str = ")"
 
     def value(self, value: bool) -> str:
         return self.true if value else self.false
@@ -33,12 +35,16 @@ _SIGNS = Notation("F", "T", "¬", " ∧ ", " ∨ ", " ⊕ ")
 _BITS = Notation("0", "1", "not ", " and ", " or ", " xor ")
 _BITS_CODE = Notation("0", "1", "!", " && ", " || ", " ^ ")
 _CHINESE = Notation("假", "真", "非", "且", "或", "异或")
+_CHINESE_WIDE = Notation("假", "真", "非", "且", "或", "异或", "（", "）")
 _CHINESE_SPACED = Notation("假", "真", "非 ", " 且 ", " 或 ", " 异或 ")
 _CHINESE_WORDS = Notation("假", "真", "非", "与", "或", "异或")
 
 _NOTATIONS = {
-    "en": (_WORDS, _WORDS, _WORDS, _TITLE, _TITLE, _CAPITALS, _CODE, _CODE, _CODE, _LETTERS, _LETTERS_CODE, _SIGNS, _BITS, _BITS_CODE),
-    "zh": (_CHINESE, _CHINESE, _CHINESE, _CHINESE_SPACED, _CHINESE_WORDS, _WORDS, _TITLE, _CODE, _CODE, _LETTERS, _SIGNS),
+    "en": (_WORDS, _WORDS, _WORDS, _TITLE, _TITLE, _CAPITALS, _CODE, _CODE, _CODE, _LETTERS, _LETTERS_CODE, _SIGNS,
+    _BITS, _BITS_CODE),
+    "zh": (_CHINESE, _CHINESE, _CHINESE_WIDE, _CHINESE_WIDE, _CHINESE_SPACED, _CHINESE_WORDS, _WORDS, _TITLE, _CODE,
+    _CODE, _LETTERS,
+    _SIGNS),
 }  # fmt: skip
 
 # An expression: a value, ("not", x), (operator, x, y) or ("group", x).
@@ -65,7 +71,7 @@ def _written(node: Node, notation: Notation) -> str:
     if node[0] == "not":
         return notation.no + _written(node[1], notation)
     if node[0] == "group":
-        return f"({_written(node[1], notation)})"
+        return notation.open + _written(node[1], notation) + notation.close
     operator = notation.both if node[0] == "and" else notation.either if node[0] == "or" else notation.exclusive
     return _written(node[1], notation) + operator + _written(node[2], notation)
 
@@ -134,14 +140,20 @@ def _tree(rng: Random) -> Node:
 
 
 _EVALUATE_EN = (
-    ("bare", "{0}"), ("bare", "{0}"), ("bare", "{0} ="), ("request", "evaluate {0}"), ("request", "evaluate: {0}"), ("question", "what is {0}"), ("question", "what does {0} evaluate to"),
-    ("question", "what's {0}"), ("question", "what is the value of {0}"), ("question", "is {0} true or false"), ("request", "simplify {0}"), ("question", "what is the result of {0}"),
-    ("request", "compute {0}"), ("question", "what's the truth value of {0}"), ("request", "work out {0}"), ("bare", "true or false: {0}"), ("bare", "boolean: {0}"), ("request", "solve {0}"),
-    ("question", "what does {0} give"), ("question", "in boolean logic, what is {0}"), ("question", "what does {0} return"),
+    ("bare", "{0}"), ("bare", "{0}"), ("bare", "{0} ="), ("request", "evaluate {0}"), ("request", "evaluate: {0}"),
+     ("question", "what is {0}"), ("question", "what does {0} evaluate to"),
+    ("question", "what's {0}"), ("question", "what is the value of {0}"), ("question", "is {0} true or false"),
+     ("request", "simplify {0}"), ("question", "what is the result of {0}"),
+    ("request", "compute {0}"), ("question", "what's the truth value of {0}"), ("request", "work out {0}"),
+     ("bare", "true or false: {0}"), ("bare", "boolean: {0}"), ("request", "solve {0}"),
+    ("question", "what does {0} give"), ("question", "in boolean logic, what is {0}"),
+     ("question", "what does {0} return"),
 )  # fmt: skip
 _EVALUATE_ZH = (
-    ("bare", "{0}"), ("bare", "{0} ="), ("question", "{0}等于什么"), ("question", "{0}的值是什么"), ("question", "{0}是真还是假"), ("request", "计算{0}"), ("request", "求{0}的值"),
-    ("question", "{0}的结果是什么"), ("request", "化简{0}"), ("question", "表达式{0}的值是真还是假"), ("question", "逻辑表达式{0}的结果是什么"), ("request", "判断真假：{0}"), ("request", "算一下{0}"),
+    ("bare", "{0}"), ("bare", "{0} ="), ("question", "{0}等于什么"), ("question", "{0}的值是什么"), ("question", "{0}是真还是假"),
+     ("request", "计算{0}"), ("request", "求{0}的值"),
+    ("question", "{0}的结果是什么"), ("request", "化简{0}"), ("question", "表达式{0}的值是真还是假"), ("question", "逻辑表达式{0}的结果是什么"),
+     ("request", "判断真假：{0}"), ("request", "算一下{0}"),
     ("question", "{0}是多少"), ("question", "{0}的真值是什么"), ("request", "求值：{0}"),
 )  # fmt: skip
 
@@ -152,9 +164,12 @@ def _expression(rng: Random, language: str) -> Example:
     node = _tree(rng)
     text = _written(node, notation)
     shown = text
-    if language == "zh" and notation not in (_CHINESE, _CHINESE_SPACED, _CHINESE_WORDS):
+    if language == "zh" and "真" not in notation.true:
         shown = f" {text} "
     kind, template = pick(rng, _EVALUATE_EN if language == "en" else _EVALUATE_ZH)
+    while shown != text and kind == "bare":
+        # A bare expression without a Chinese word is an English question.
+        kind, template = pick(rng, _EVALUATE_ZH)
     question = ask(rng, language, kind, template, shown).strip().replace("： ", "：").replace("，  ", "，")
     lines = []
     while not isinstance(node, bool):
@@ -183,7 +198,9 @@ _COMPARED_ZH = {
     "≥": ("{} >= {}", "{}大于或等于{}", "{} ≥ {}", "{}不小于{}"),
     "≤": ("{} <= {}", "{}小于或等于{}", "{} ≤ {}", "{}不大于{}"),
 }
-_IS_TRUE_EN = ("is it true that {0}", "is the following true: {0}", "true or not: {0}", "is this true: {0}", "does it hold that {0}", "is it correct that {0}", "am i right that {0}", "is the statement \"{0}\" true", "{0}, is that true")
+_IS_TRUE_EN = ("is it true that {0}", "is the following true: {0}", "true or not: {0}", "is this true: {0}",
+    "does it hold that {0}", "is it correct that {0}", "am i right that {0}", "is the statement \"{0}\" true",
+    "{0}, is that true")
 _IS_TRUE_ZH = ("{0}，对吗", "{0}，这是真的吗", "{0}，这句话对吗", "判断对错：{0}", "“{0}”是对的吗", "{0}，是否成立", "{0}，正确吗")
 
 

@@ -97,9 +97,12 @@ _COUNTED = [
 _ZEROS = {10: 1, 100: 2, 1000: 3}
 
 _TO_EN = (
-    "convert {0} to {1}", "{0} in {1}", "how many {1} are in {0}", "how many {1} are {0}", "what is {0} in {1}", "express {0} in {1}",
-    "{0} = ? {1}", "{0} to {1}", "turn {0} into {1}", "how many {1} is {0}", "change {0} into {1}", "{0} is how many {1}", "write {0} in {1}",
-    "how many {1} make {0}", "{0} as {1}", "give {0} in {1}", "how much is {0} in {1}", "{0} equals how many {1}", "what's {0} in {1}",
+    "convert {0} to {1}", "{0} in {1}", "how many {1} are in {0}", "how many {1} are {0}", "what is {0} in {1}",
+    "express {0} in {1}",
+    "{0} = ? {1}", "{0} to {1}", "turn {0} into {1}", "how many {1} is {0}", "change {0} into {1}",
+    "{0} is how many {1}", "write {0} in {1}",
+    "how many {1} make {0}", "{0} as {1}", "give {0} in {1}", "how much is {0} in {1}", "{0} equals how many {1}",
+    "what's {0} in {1}",
 )  # fmt: skip
 _REQUESTS_EN = ("convert", "express", "turn", "change", "write", "give")
 _TO_ZH = (
@@ -117,6 +120,9 @@ def _question(rng: Random, language: str, amount: str, unit: str) -> str:
         kind = "question" if template.startswith(("how", "what")) else "bare"
         return ask(rng, language, kind, template, amount, unit)
     template = pick(rng, _TO_ZH)
+    while "?" in template and not any("\u4e00" <= letter for letter in amount + unit):
+        # Without a Chinese word it would be an English question.
+        template = pick(rng, _TO_ZH)
     if template.startswith(_REQUESTS_ZH):
         return ask(rng, language, "request", template, amount, unit)
     if "?" in template or template.endswith("{1}") and "多少" not in template and "几" not in template:
@@ -157,7 +163,8 @@ def _moved(rng: Random, language: str) -> Example:
             how = f"{filled}，小数点右移 {zeros} 位" if places else f"添上 {zeros} 个 0"
             reasoning = f"{fact}。\n{shown} × {factor}：{how}，得 {moved}。"
         else:
-            how = f"{filled}, the point moves {zeros} to the right" if places else f"add {zeros} zero" + "s" * (zeros > 1)
+            added = f"add {zeros} zero" + "s" * (zeros > 1)
+            how = f"{filled}, the point moves {zeros} to the right" if places else added
             reasoning = f"{fact}.\n{shown} × {factor}: {how}, {moved}."
         source, target = large, small
     else:
@@ -191,7 +198,8 @@ def _counted(rng: Random, language: str) -> Example:
     if kind < 0.3:
         result = number * factor
         question = _question(rng, language, large.typed(rng, str(number), language), small.name(rng, language))
-        return _made(language, question, f"{fact}{number} × {factor} = {result}{dot}", small.amount(str(result), language))
+        return _made(language, question, f"{fact}{number} × {factor} = {result}{dot}",
+            small.amount(str(result), language))
     if kind < 0.42 and factor in (60, 24):
         # Halves of hours, minutes and days.
         half = factor // 2
@@ -205,7 +213,8 @@ def _counted(rng: Random, language: str) -> Example:
     if kind < 0.65:
         result = number * factor
         question = _question(rng, language, small.typed(rng, str(result), language), large.name(rng, language))
-        return _made(language, question, f"{fact}{result} ÷ {factor} = {number}{dot}", large.amount(str(number), language))
+        return _made(language, question, f"{fact}{result} ÷ {factor} = {number}{dot}",
+            large.amount(str(number), language))
     rest = between(rng, 1, factor - 1)
     total = number * factor + rest
     if kind < 0.85:
@@ -255,8 +264,10 @@ def _mixed(rng: Random, language: str) -> Example:
 
 
 _ADD_EN = (
-    "add {0} and {1}", "{0} + {1}", "{0} plus {1}", "what is {0} plus {1}", "what is the sum of {0} and {1}", "how long are {0} and {1} together",
-    "how long is {0} and {1} in total", "how much is {0} plus {1}", "a film lasts {0}, another one {1}. how long are both together",
+    "add {0} and {1}", "{0} + {1}", "{0} plus {1}", "what is {0} plus {1}", "what is the sum of {0} and {1}",
+    "how long are {0} and {1} together",
+    "how long is {0} and {1} in total", "how much is {0} plus {1}",
+    "a film lasts {0}, another one {1}. how long are both together",
 )  # fmt: skip
 _ADD_ZH = (
     "{0}加{1}", "{0} + {1}", "{0}加上{1}等于多少", "{0}和{1}一共是多久", "{0}与{1}的和是多少", "计算{0}加{1}", "{0}再加{1}是多长时间",
@@ -305,7 +316,8 @@ def _durations(rng: Random, language: str) -> Example:
 
 _DEGREES_EN = {
     "C": (("{0} degrees celsius", "{0} °C", "{0}°C", "{0} C", "{0} degrees C"), ("celsius", "°C", "degrees celsius")),
-    "F": (("{0} degrees fahrenheit", "{0} °F", "{0}°F", "{0} F", "{0} degrees F"), ("fahrenheit", "°F", "degrees fahrenheit")),
+    "F": (("{0} degrees fahrenheit", "{0} °F", "{0}°F", "{0} F", "{0} degrees F"),
+    ("fahrenheit", "°F", "degrees fahrenheit")),
 }
 _DEGREES_ZH = {
     "C": (("{0}摄氏度", "{0}°C", "摄氏{0}度", "{0}℃"), ("摄氏度", "°C", "摄氏度")),
@@ -322,12 +334,15 @@ def _temperature(rng: Random, language: str) -> Example:
     dot = "。" if language == "zh" else "."
     if rng.random() < 0.5:
         source, number, target = "C", celsius, "F"
-        reasoning = f"F = C ÷ 5 × 9 + 32{dot}\n{celsius} ÷ 5 = {fifth}{dot}\n{fifth} × 9 = {nines}{dot}\n{nines} + 32 = {fahrenheit}{dot}"
+        lines = ["F = C ÷ 5 × 9 + 32", f"{celsius} ÷ 5 = {fifth}", f"{fifth} × 9 = {nines}"]
+        lines.append(f"{nines} + 32 = {fahrenheit}")
         answer = f"{fahrenheit} °F"
     else:
         source, number, target = "F", fahrenheit, "C"
-        reasoning = f"C = (F − 32) ÷ 9 × 5{dot}\n{fahrenheit} − 32 = {nines}{dot}\n{nines} ÷ 9 = {fifth}{dot}\n{fifth} × 5 = {celsius}{dot}"
+        lines = ["C = (F − 32) ÷ 9 × 5", f"{fahrenheit} − 32 = {nines}", f"{nines} ÷ 9 = {fifth}"]
+        lines.append(f"{fifth} × 5 = {celsius}")
         answer = f"{celsius} °C"
+    reasoning = "\n".join(line + dot for line in lines)
     if language == "zh":
         answer = answer.replace(" ", "")
     amount = pick(rng, degrees[source][0]).format(number)
