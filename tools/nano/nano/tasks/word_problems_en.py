@@ -71,8 +71,8 @@ THINGS: dict[str, list[tuple[str, str]]] = {
 DISTRACTORS = [
     "{Ns} house has {z} windows.", "{n} live~s on floor {z}.", "{n} has~have {z} cousins.",
     "There are {z} trees in the street.",
-    "The room has {z} chairs.", "{Ns} street has {z} houses.", "{z} birds sit on the roof.",
-    "There are {z} lamps in the room.",
+    "The building has {z} doors.", "{Ns} street has {z} houses.", "{z} birds sit on the roof.",
+    "There are {z} clouds in the sky.",
 ]
 
 # family, things, stories, questions, steps, answer
