@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
@@ -12,19 +13,18 @@ namespace {
 // (row, query head) pairs: of a task, which share the packing of keys and values; and of a block, whose scores and
 // probabilities stay in the first-level cache.
 constexpr int kTaskRows = 192;
-constexpr int kBlockMembers = 24;
+constexpr int kBlockMembers = kSoftmaxRows;
 
 /** Scratch memory of one attention task. A "member" is a (row, query head) pair, rows ascending. */
 struct AttentionScratch {
-  int64_t query_stride, weight_stride, out_stride;  // bytes, bytes, floats
-  char* query;                                      // [members] staged queries
-  char* weights;                                    // [kBlockMembers][64] staged probabilities
-  char* keys;                                       // 2 panels of 32 keys
-  char* values;                                     // panels of 32 dimensions
-  float* scores;                                    // [kBlockMembers][64]
-  float* out;                                       // [members] unnormalised output, dimensions padded to 32
-  float* max;                                       // [members]
-  float* sum;                                       // [members]
+  int64_t query_stride, out_stride;  // bytes, floats
+  char* query;                       // [members] staged queries
+  char* keys;                        // 2 panels of 32 keys
+  char* values;                      // panels of 32 dimensions
+  float* scores;                     // [kBlockMembers][64]; then staged probabilities in their place
+  float* out;                        // [members] unnormalised output, dimensions padded to 32
+  float* max;                        // [members]
+  float* sum;                        // [members]
 };
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -33,7 +33,6 @@ int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 int64_t lay_out(int members, int head_dim, int64_t staged_size, char* base, AttentionScratch* s) {
   const int64_t padded = round_up(head_dim, kPanel);
   s->query_stride = round_up(head_dim * staged_size, 64) + 64;
-  s->weight_stride = kTile * staged_size + 64;
   s->out_stride = padded + 16;
   int64_t at = 0;
   const auto take = [&](int64_t bytes) {
@@ -42,7 +41,6 @@ int64_t lay_out(int members, int head_dim, int64_t staged_size, char* base, Atte
     return p;
   };
   s->query = take(members * s->query_stride);
-  s->weights = take(kBlockMembers * s->weight_stride);
   s->keys = take(int64_t{kTile} * head_dim * 4);
   s->values = take(int64_t{kTile} * padded * 4);
   s->scores = reinterpret_cast<float*>(take(int64_t{kBlockMembers} * kTile * 4));
@@ -171,7 +169,7 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
     } else {
       std::memcpy(s.query + m * s.query_stride, q, static_cast<size_t>(d * act_size));
     }
-    s.max[m] = -INFINITY;
+    s.max[m] = std::numeric_limits<float>::lowest();
     s.sum[m] = 0;
   }
   std::memset(s.out, 0, static_cast<size_t>(members * s.out_stride) * 4);
@@ -195,20 +193,27 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
     // A block of members at a time, so that its scores and probabilities stay in the first-level cache.
     for (int m0 = row_begin * group; m0 < row_end * group; m0 += kBlockMembers) {
       const int count = std::min(kBlockMembers, row_end * group - m0);
-      multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys, d / 2 * pair_bytes(format), 2, d / 2,
-                     s.scores, kTile, false});
-      for (int m = m0; m < m0 + count; ++m) {
-        const int row = m / group;
-        const float factor =
-            kernels_.softmax_row({s.scores + (m - m0) * kTile, first_key(row) - tile_begin, slots[row] + 1 - tile_begin,
-                                  p.scale, s.max + m, s.sum + m, s.weights + (m - m0) * s.weight_stride,
-                                  staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
-        if (factor != 1.0f) kernels_.scale_row(s.out + m * s.out_stride, factor, d);
+      KeyRange visible[kBlockMembers];
+      int keys = 0;  // of the tile, up to the last one that the block sees
+      bool whole = true;
+      for (int m = 0; m < count; ++m) {
+        const int row = (m0 + m) / group;
+        visible[m] = {first_key(row) - tile_begin, slots[row] + 1 - tile_begin};
+        keys = std::max(keys, std::min(kTile, visible[m].end));
+        whole = whole && visible[m].begin <= 0 && visible[m].end >= kTile;
+      }
+      multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys, d / 2 * pair_bytes(format),
+                     (keys + kPanel - 1) / kPanel, d / 2, s.scores, kTile, false});
+      float factor[kBlockMembers];
+      kernels_.softmax({s.scores, count, whole ? nullptr : visible, p.scale, s.max + m0, s.sum + m0, factor, s.scores,
+                        staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
+      for (int m = 0; m < count; ++m) {
+        if (factor[m] != 1.0f) kernels_.scale_row(s.out + (m0 + m) * s.out_stride, factor[m], d);
       }
       const int64_t value_panel = kTile / 2 * pair_bytes(format);
       for (int dim = 0; dim < d; dim += 2 * kPanel) {
-        multiply_tile({s.weights, s.weight_stride, count, s.values + dim / kPanel * value_panel, value_panel,
-                       d - dim > kPanel ? 2 : 1, kTile / 2, s.out + m0 * s.out_stride + dim, s.out_stride, true});
+        multiply_tile({s.scores, kTile * sizeof(float), count, s.values + dim / kPanel * value_panel, value_panel,
+                       d - dim > kPanel ? 2 : 1, (keys + 1) / 2, s.out + m0 * s.out_stride + dim, s.out_stride, true});
       }
     }
   }

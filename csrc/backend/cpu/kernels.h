@@ -79,14 +79,25 @@ struct StoreTileParams {
   Store store;
 };
 
-/** One row of an attention tile: scores in, probabilities out. */
-struct SoftmaxRowParams {
-  const float* scores;  // [64]
-  int begin, end;       // visible keys of the tile
+/** Keys [begin, end) of an attention tile that a row sees; may reach beyond the tile. */
+struct KeyRange {
+  int begin, end;
+};
+constexpr int kSoftmaxRows = 24;
+
+/**
+ * Rows of an attention tile: scores in, probabilities relative to the running maximum out. Results of earlier tiles
+ * must be multiplied by `factor`, `sum` already is.
+ */
+struct SoftmaxParams {
+  const float* scores;      // [rows][64]
+  int rows;                 // <= kSoftmaxRows
+  const KeyRange* visible;  // [rows], null when every row sees the whole tile
   float scale;
-  float* max;  // running maximum of scores · scale · log2 e
-  float* sum;  // running sum of 2^(score − max)
-  void* out;   // [64] probabilities relative to the running maximum
+  float* max;     // [rows] running maximum of scores · scale · log2 e, finite
+  float* sum;     // [rows] running sum of 2^(score − max)
+  float* factor;  // [rows] out
+  void* out;      // [rows][64], 256 bytes from row to row; may be `scores`
   Store store;
 };
 
@@ -105,13 +116,14 @@ struct Kernels {
   std::string_view family;  // "avx2"
   std::string_view detail;  // instruction sets, for people
   bool bf16_dots;           // kBF16xBF16 is there
+  int row_block;            // rows of a register tile: multiples of it are computed at full speed
 
   void (*tile[kFormats])(const TileParams&);
   void (*norm_row)(const NormRowParams&);
-  void (*store_tile)(const StoreTileParams&);     // out = c + bias
-  void (*add_tile)(const StoreTileParams&);       // out (float32) += c + bias
-  void (*swiglu_tile)(const StoreTileParams&);    // out = silu(c[0..16) + bias) · (c[16..32) + bias_up)
-  float (*softmax_row)(const SoftmaxRowParams&);  // returns the factor that earlier results must be multiplied by
+  void (*store_tile)(const StoreTileParams&);   // out = c + bias
+  void (*add_tile)(const StoreTileParams&);     // out (float32) += c + bias
+  void (*swiglu_tile)(const StoreTileParams&);  // out = silu(c[0..16) + bias) · (c[16..32) + bias_up)
+  void (*softmax)(const SoftmaxParams&);
   void (*rope_head)(const RopeHeadParams&);
   void (*scale_row)(float* x, float factor, int n);
   void (*convert_row)(const float* x, float factor, int n, void* out, Store store);

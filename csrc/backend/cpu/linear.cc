@@ -12,7 +12,6 @@ namespace {
 // one.
 constexpr int64_t kChunkBytes = 1 << 20;
 constexpr int kMaxChunkRows = 420;
-constexpr int kChunkStep = 60;  // a multiple of every family's register tile
 // Columns at a time when a chunk has more rows than a register tile: a panel's piece stays in the
 // first-level cache while the rows pass by. Sums continue from piece to piece, so the order of additions is the same.
 constexpr int64_t kPieceBytes = 32 << 10;
@@ -25,12 +24,12 @@ constexpr int64_t kGrainBytes = 128 << 10;  // of weights: what a thread takes a
 
 const PackedMatrix& packed(const Matrix* matrix) { return *static_cast<const PackedMatrix*>(matrix); }
 
-/** Chunks of nearly equal size. */
-int chunk_rows(int rows, int64_t stride) {
-  const int64_t most = std::clamp<int64_t>(kChunkBytes / stride / kChunkStep * kChunkStep, kChunkStep, kMaxChunkRows);
+/** Chunks of equal size but for a register tile's rows: threads that take equally many are done together. */
+int chunk_rows(int rows, int64_t stride, int row_block) {
+  const int64_t most = std::clamp<int64_t>(kChunkBytes / stride, kExpandRows, kMaxChunkRows);
   const int64_t chunks = (rows + most - 1) / most;
   const int64_t even = (rows + chunks - 1) / chunks;
-  return static_cast<int>(std::min<int64_t>(rows, (even + kChunkStep - 1) / kChunkStep * kChunkStep));
+  return static_cast<int>(std::min<int64_t>(rows, (even + row_block - 1) / row_block * row_block));
 }
 
 }  // namespace
@@ -134,7 +133,7 @@ void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const 
 }
 
 void CpuBackend::multiply(const Staged& x, const PackedMatrix& weight, const TileOutput& output) {
-  const int chunk = chunk_rows(x.rows, x.stride);
+  const int chunk = chunk_rows(x.rows, x.stride, kernels_.row_block);
   const int64_t chunks = (x.rows + chunk - 1) / chunk;
   const int64_t tiles = (weight.panels + kTilePanels - 1) / kTilePanels;
   const int64_t by_bytes = std::max<int64_t>(1, kGrainBytes / (kTilePanels * weight.panel_bytes()));

@@ -17,8 +17,9 @@ constexpr float kLog2E = 1.44269504f;
  * are slow.
  */
 inline Vec exp2(Vec x) {
-  const Vec n = round_whole(x);
-  const Vec f = sub(x, n);
+  const Vec near = max(set1(-125.25f), x);  // what follows would be slow where it underflows
+  const Vec n = round_whole(near);
+  const Vec f = sub(near, n);
   Vec p = set1(1.5403530e-4f);
   p = fma(p, f, set1(1.3333558e-3f));
   p = fma(p, f, set1(9.6181291e-3f));
@@ -112,35 +113,55 @@ void swiglu_tile(const StoreTileParams& p) {
   }
 }
 
-float softmax_row(const SoftmaxRowParams& p) {
-  constexpr float kNone = -__builtin_inff();
-  const Vec scale = set1(p.scale * kLog2E);  // in base 2 from here on
-  const bool masked = p.begin > 0 || p.end < kTile;
-  Vec score[4];
+/** The scores of a row, −infinity where it does not see the key. */
+template <bool Masked>
+inline void load_scores(const SoftmaxParams& p, int row, Vec (&score)[4]) {
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) score[i] = mul(load(p.scores + 16 * i), scale);
-  if (masked) {
+  for (int i = 0; i < 4; ++i) score[i] = load(p.scores + row * kTile + 16 * i);
+  if constexpr (Masked) {
+    const KeyRange visible = p.visible[row];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) score[i] = keep(score[i], p.begin - 16 * i, p.end - 16 * i, kNone);
+    for (int i = 0; i < 4; ++i) {
+      score[i] = keep(score[i], visible.begin - 16 * i, visible.end - 16 * i, -__builtin_inff());
+    }
   }
-  const float tile_max = reduce_max(max(max(score[0], score[1]), max(score[2], score[3])));
-  const float new_max = tile_max > *p.max ? tile_max : *p.max;
-  if (new_max == kNone) {  // no key was visible so far
-    for (int i = 0; i < 4; ++i) store_act(p.out, 16 * i, 16, set1(0.0f), p.store);
-    return 1.0f;
+}
+
+/** Rows are independent and the loops without branches that depend on values, so that a core overlaps several rows. */
+template <bool Masked>
+void softmax_rows(const SoftmaxParams& p) {
+  const float scale = p.scale * kLog2E;  // in base 2 from here on
+  float largest[kSoftmaxRows];
+  for (int r = 0; r < p.rows; ++r) {
+    Vec score[4];
+    load_scores<Masked>(p, r, score);
+    const float tile_max = reduce_max(max(max(score[0], score[1]), max(score[2], score[3]))) * scale;
+    largest[r] = tile_max > p.max[r] ? tile_max : p.max[r];
   }
-  const float factor = new_max == *p.max ? 1.0f : first(exp2(set1(*p.max - new_max)));
-  Vec sum = set1(0.0f);
+  for (int r = 0; r < p.rows; r += 16) {
+    const int n = lanes_left(r, p.rows);
+    const Vec factor = exp2(sub(load_n(p.max + r, n), load_n(largest + r, n)));
+    store_n(p.factor + r, factor, n);
+    store_n(p.max + r, load_n(largest + r, n), n);
+  }
+  for (int r = 0; r < p.rows; ++r) {
+    Vec score[4], sum = set1(0.0f);
+    load_scores<Masked>(p, r, score);
+    void* out = static_cast<char*>(p.out) + r * kTile * sizeof(float);
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const Vec e = exp2(sub(score[i], set1(new_max)));
-    const Vec weight = p.store == Store::kBF16 ? round_bf16(e) : e;
-    sum = add(sum, weight);
-    store_act(p.out, 16 * i, 16, weight, p.store);
+    for (int i = 0; i < 4; ++i) {
+      Vec weight = exp2(fma(score[i], set1(scale), set1(-largest[r])));
+      if (p.store == Store::kBF16) weight = round_bf16(weight);
+      sum = add(sum, weight);
+      store_act(out, 16 * i, 16, weight, p.store);
+    }
+    p.sum[r] = p.sum[r] * p.factor[r] + reduce_add(sum);
   }
-  *p.max = new_max;
-  *p.sum = *p.sum * factor + reduce_add(sum);
-  return factor;
+}
+
+void softmax(const SoftmaxParams& p) {
+  if (p.visible) return softmax_rows<true>(p);
+  softmax_rows<false>(p);
 }
 
 void rope_head(const RopeHeadParams& p) {

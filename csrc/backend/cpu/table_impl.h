@@ -11,6 +11,7 @@ constexpr Kernels make_kernels(std::string_view family, std::string_view detail)
   Kernels k{};
   k.family = family;
   k.detail = detail;
+  k.row_block = kRowBlock;
   k.tile[static_cast<int>(Format::kF32xBF16)] = tile<F32xBF16>;
   k.tile[static_cast<int>(Format::kF32xF32)] = tile<F32xF32>;
   k.tile[static_cast<int>(Format::kF32xF16)] = tile<F32xF16>;
@@ -18,7 +19,7 @@ constexpr Kernels make_kernels(std::string_view family, std::string_view detail)
   k.store_tile = store_tile;
   k.add_tile = add_tile;
   k.swiglu_tile = swiglu_tile;
-  k.softmax_row = softmax_row;
+  k.softmax = softmax;
   k.rope_head = rope_head;
   k.scale_row = scale_row;
   k.convert_row = convert_row;

@@ -47,20 +47,20 @@ constexpr bool kStreams = Rows <= 2;
 template <class F, int Rows, int Width>
 void register_tile(const TileParams& p, int row, int first) {
   Vec sum[Rows][Width];
-  float* c = p.c + row * p.c_stride + first * 16;
+  const int64_t c_stride = p.c_stride, stride = p.a_stride;
+  float* const c = p.c + row * c_stride + first * 16;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-    for (int w = 0; w < Width; ++w) sum[r][w] = p.accumulate ? load(c + r * p.c_stride + w * 16) : set1(0.0f);
+    for (int w = 0; w < Width; ++w) sum[r][w] = p.accumulate ? load(c + r * c_stride + w * 16) : set1(0.0f);
   }
-  const int64_t stride = p.a_stride;
   const char* a = static_cast<const char*>(p.a) + row * stride;
   const char* b[(Width + 1) / 2];  // a panel is two vectors wide
 #pragma GCC unroll 2
   for (int i = 0; i < (Width + 1) / 2; ++i) {
     b[i] = static_cast<const char*>(p.panel) + (first / 2 + i) * p.panel_bytes + first % 2 * F::kHalf;
   }
-  for (int k = 0; k < p.pairs; ++k) {
+  for (int k = p.pairs; k > 0; --k) {
     if (kStreams<Rows>) {
 #pragma GCC unroll 4
       for (int w = 0; w < Width; ++w) prefetch(b[w / 2] + w % 2 * 64 + kPrefetchBytes);
@@ -84,7 +84,7 @@ void register_tile(const TileParams& p, int row, int first) {
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-    for (int w = 0; w < Width; ++w) store(c + r * p.c_stride + w * 16, sum[r][w]);
+    for (int w = 0; w < Width; ++w) store(c + r * c_stride + w * 16, sum[r][w]);
   }
 }
 
@@ -108,19 +108,20 @@ void last_rows(const TileParams& p, int row, int rows) {
   }
 }
 
-/** Walks the lines of an Ahead in steps. */
+/** Walks the lines of an Ahead, equally many at each of `blocks` steps. */
 class Fetcher {
  public:
-  explicit Fetcher(const Ahead& ahead)
+  Fetcher(const Ahead& ahead, int blocks)
       : at_(static_cast<const char*>(ahead.at)),
         skip_(ahead.stride - ahead.bytes),
         run_(ahead.bytes / 64),
+        left_(run_),
         lines_(ahead.at ? run_ * ahead.runs : 0),
-        left_(run_) {}
+        step_(lines_ == 0 ? 0 : lines_ / blocks + 1) {}
 
-  /** Fetches up to the share `done / all` of the lines. */
-  void advance(int64_t done, int64_t all) {
-    for (const int64_t end = lines_ * done / all; fetched_ < end; ++fetched_, at_ += 64) {
+  void advance() {
+    const int64_t end = lines_ < step_ ? 0 : lines_ - step_;
+    for (; lines_ > end; --lines_, at_ += 64) {
       if (left_-- == 0) {
         at_ += skip_;
         left_ = run_ - 1;
@@ -131,16 +132,19 @@ class Fetcher {
 
  private:
   const char* at_;
-  int64_t skip_, run_, lines_, left_, fetched_ = 0;
+  const int64_t skip_, run_;
+  int64_t left_, lines_;  // of the run, of all
+  const int64_t step_;
 };
 
 template <class F>
 void tile(const TileParams& p) {
-  Fetcher weights(p.weights), outputs(p.outputs);
+  const int blocks = p.rows / kRowBlock + 1;
+  Fetcher weights(p.weights, blocks), outputs(p.outputs, blocks);
   int row = 0;
   for (; row + kRowBlock <= p.rows; row += kRowBlock) {
-    weights.advance(row + kRowBlock, p.rows);
-    outputs.advance(row + kRowBlock, p.rows);
+    weights.advance();
+    outputs.advance();
     row_block<F, kRowBlock>(p, row);
   }
   last_rows<F, kRowBlock - 1>(p, row, p.rows - row);
