@@ -69,6 +69,16 @@ export async function measureCeilings({ device, deviceIndex, threads, family }: 
   }
 }
 
+/** A machine that others use too is slower at times: the larger of two measurements is nearer to what it can do. */
+export function larger(a: NativeCeilings, b: NativeCeilings): NativeCeilings {
+  return {
+    readBytesPerS: Math.max(a.readBytesPerS, b.readBytesPerS),
+    copyBytesPerS: Math.max(a.copyBytesPerS, b.copyBytesPerS),
+    f32MacsPerS: Math.max(a.f32MacsPerS, b.f32MacsPerS),
+    bf16MacsPerS: Math.max(a.bf16MacsPerS, b.bf16MacsPerS),
+  };
+}
+
 /** A folder's checkpoint, the embedded model's, or one of a shape's size with made-up weights. */
 export async function benchCheckpoint(model: string | undefined): Promise<Checkpoint> {
   if (model === undefined) return openCheckpoint(await embeddedModelPath());

@@ -6,7 +6,14 @@ import type { Checkpoint } from "../checkpoint/checkpoint";
 import { embeddedModel } from "../embedded";
 import type { NativeCeilings, NativeEngineInfo, Precision } from "../native";
 import { benchDecode } from "./bench-decode";
-import { type BenchTarget, benchCheckpoint, checkBenchOptions, measureCeilings, resolveTarget } from "./bench-engine";
+import {
+  type BenchTarget,
+  benchCheckpoint,
+  checkBenchOptions,
+  larger,
+  measureCeilings,
+  resolveTarget,
+} from "./bench-engine";
 import { benchLoad } from "./bench-load";
 import { benchPrefill } from "./bench-prefill";
 import { type Origin, origin } from "./origin";
@@ -48,8 +55,8 @@ export interface BenchReport extends Origin {
 
 export interface BenchMeasurement {
   columns: BenchRow;
-  /** A rate in the unit of a ceiling, of which the report shows the share. */
-  share?: { rate: number; of: keyof NativeCeilings };
+  /** A rate in the unit of a ceiling, of which the report shows the share; or the share, of ceilings measured meanwhile. */
+  share?: { of: keyof NativeCeilings } & ({ rate: number } | { value: number });
 }
 
 /** What a bench returns: the device as its engine described it, and the rows. */
@@ -104,17 +111,9 @@ export async function runBench(kind: BenchKind, options: BenchOptions): Promise<
     device: { kind: deviceKind, name, detail },
     ceilings,
     rows: rows.map(({ columns, share }) =>
-      share ? { ...columns, [shareNames[share.of]]: share.rate / ceilings[share.of] } : columns,
+      share
+        ? { ...columns, [shareNames[share.of]]: "value" in share ? share.value : share.rate / ceilings[share.of] }
+        : columns,
     ),
-  };
-}
-
-/** A machine that others use too is slower at times: the larger of two measurements is nearer to what it can do. */
-function larger(a: NativeCeilings, b: NativeCeilings): NativeCeilings {
-  return {
-    readBytesPerS: Math.max(a.readBytesPerS, b.readBytesPerS),
-    copyBytesPerS: Math.max(a.copyBytesPerS, b.copyBytesPerS),
-    f32MacsPerS: Math.max(a.f32MacsPerS, b.f32MacsPerS),
-    bf16MacsPerS: Math.max(a.bf16MacsPerS, b.bf16MacsPerS),
   };
 }
