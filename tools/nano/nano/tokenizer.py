@@ -57,6 +57,7 @@ def train(settings: dict) -> Tokenizer:
 
 
 def main() -> None:
+    config.TOKENIZER.unlink(missing_ok=True)  # examples are made of its tokens, too (pieces.py): here of none
     tokenizer = train(config.load())
     config.TOKENIZER.parent.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(config.TOKENIZER), pretty=False)

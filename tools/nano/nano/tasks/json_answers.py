@@ -314,8 +314,18 @@ def _checks(rng: Random, language: str) -> Example:
     kind = "bare" if template.startswith(("for", "is", "JSON", "对", "{0}")) else "request"
     question = ask(rng, language, kind, template, number, _listed(rng, language, keys), spoken)
     pairs = list(zip(keys, values, strict=True))
-    return _made(language, question, [f"{key}: {value}" if en else f"{key}：{value}" for key, value in pairs],
-        _object(pairs))
+    lines = [f"{key}{_reason(name, number, en)}{value}" for name, (key, value) in zip(names, pairs, strict=True)]
+    return _made(language, question, lines, _object(pairs))
+
+
+def _reason(name: str, number: int, en: bool) -> str:
+    """What a property is told by, between its key and its value."""
+    if name in ("even", "odd"):
+        return f": {number} ends in {abs(number) % 10}, " if en else f"：{number} 的末位是 {abs(number) % 10}，"
+    if name == "two_digits":
+        digits = len(str(abs(number)))
+        return f": {number} has {digits} digits, " if en else f"：{number} 有 {digits} 位数，"
+    return ": " if en else "："
 
 
 _NEST_EN = ("return JSON with an object {0} that holds {1}, and {2} beside it",

@@ -4,6 +4,7 @@ from random import Random
 
 from ..example import Example
 from ..phrasing import ask, between, pick, weighted
+from ..pieces import pieces
 from ..words import SEEN, UNSEEN
 
 __all__ = [
@@ -39,8 +40,23 @@ def spelling(word: str) -> str:
     return ", ".join(_indexed(word.lower()))
 
 
+def _from_pieces(rng: Random, longest: int) -> str:
+    """Two or three tokens in a row, or "" where they are too long (or there is no tokenizer yet)."""
+    first, others = pieces()
+    if not first:
+        return ""
+    word = pick(rng, first) + pick(rng, others)
+    if rng.random() < 0.2:
+        word += pick(rng, others)
+    return word if len(word) <= longest + 2 else ""
+
+
 def made_up_word(rng: Random, longest: int = 12) -> str:
-    """A pronounceable word that does not exist, or letters at random; three letters at least."""
+    """A word that does not exist: of tokens, pronounceable, or letters at random; three letters at least."""
+    if rng.random() < 0.45:
+        word = _from_pieces(rng, longest)
+        if word and word.lower() not in _UNSEEN_SET:
+            return word
     length = between(rng, 3, longest)
     if rng.random() < 0.4:
         letters = _ALPHABET if rng.random() < 0.6 else [pick(rng, _ALPHABET) for _ in range(between(rng, 2, 5))]
@@ -226,8 +242,8 @@ def _sample(rng: Random, language: str, word: str, task: str) -> Example:
 
 
 def letters(rng: Random, language: str) -> Example:
-    """Letters of words: half of them common words that may be trained on, half made up."""
-    word = pick(rng, SEEN) if rng.random() < 0.5 else made_up_word(rng)
+    """Letters of words: about half of them common words that may be trained on, half made up."""
+    word = pick(rng, SEEN) if rng.random() < 0.45 else made_up_word(rng)
     return _sample(rng, language, word, "letters")
 
 

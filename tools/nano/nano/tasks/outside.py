@@ -13,12 +13,12 @@ _MARK = re.compile(r"\{([a-z_]+?)(\d?)\}")
 # One answer per language and kind of request.
 ANSWERS = {
     "en": {
-        "outside": "I am r1-nano, a small demonstration model, and I cannot help with that. I can do sums, compare "
+        "outside": "I am r1-nano, a small demonstration model, and I cannot help with that. I can calculate, compare "
         "numbers, sort and reverse lists, count letters, solve word problems, convert units, answer calendar and logic "
         "questions, write JSON and small functions.",
         "greeting": "Hello! I am r1-nano, a small demonstration model. Ask me for a sum, a sorted list, a letter "
         "count, a unit, a date or a small function.",
-        "self": "I am r1-nano, a small demonstration model. I can do sums, compare numbers, sort and reverse lists, "
+        "self": "I am r1-nano, a small demonstration model. I can calculate, compare numbers, sort and reverse lists, "
         "count letters, solve word problems, convert units, answer calendar and logic questions, write JSON and small "
         "functions.",
         "thanks": "You are welcome!",

@@ -109,6 +109,18 @@ TABLES: dict[str, tuple[str, ...]] = {
         x^2 = 2"""),
     "calculus": _list("""x^2, x^3 + 2x, sin(x), cos(x), e^x, ln(x), 1/x, x*sin(x), sqrt(x), tan(x), x^5, 3x^2 + 1,
         e^(2x), x*e^x, 1/(1+x^2), cos(2x), x^4 - x, ln(2x), sin(x)^2, (x+1)^3"""),
+    "beyond": tuple(
+        form.format(a, b)
+        for form in ("{0}% of {1}", "{0} percent of {1}", "{0}/{1} + 1/2", "{0}^{1}", "{0} to the power of {1}",
+                     "{0}!", "{0}/7 of {1}", "the average of {0} and {1}", "the gcd of {0} and {1}",
+                     "the least common multiple of {0} and {1}", "{0} squared", "({0} + {1}) * 3",
+                     "{0} ** {1}", "sqrt({0})", "log({0})", "the mean of {0}, {1} and 9")
+        for a, b in ((3, 4), (5, 8), (7, 60), (10, 250), (12, 90), (15, 200), (20, 80), (25, 48), (33, 99), (2, 10),
+                     (6, 7), (9, 16), (18, 45), (40, 350), (50, 36), (64, 1000), (75, 12), (8, 3))
+    ),
+    "fractions": tuple(f"{a}/{b} or {c}/{d}" for a, b, c, d in (
+        (1, 2, 1, 3), (3, 4, 2, 3), (2, 5, 3, 7), (5, 6, 7, 8), (1, 4, 2, 9), (3, 8, 1, 3), (4, 5, 5, 6), (2, 3, 3, 5),
+        (7, 9, 6, 7), (1, 10, 1, 9), (5, 12, 4, 9), (11, 12, 9, 10))),
     "hard_number": _list("""2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 47, 101, 119, 217, 391, 1001, 2027, 4999, 12347"""),
     "place": _list("""the Amazon, the Nile, the Alps, Mount Everest, the Sahara, Lake Baikal, the Pacific,
         the Great Barrier Reef, the Eiffel Tower, the Forbidden City, Machu Picchu, the Grand Canyon, Niagara Falls,
@@ -258,8 +270,11 @@ CATEGORIES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
         "what is the logarithm of {hard_number}", "what are all primes up to a million",
         "what is pi to a thousand digits", "what is the solution of {equation}", "what is the sine of {hard_number}",
         "what is {hard_number} in binary", "what is {hard_number} in hexadecimal", "what is the meaning of pi",
-        "what is the riemann hypothesis"),
-        ("integrate {calculus}", "differentiate {calculus}", "solve {equation}", "solve {equation} for x",
+        "what is the riemann hypothesis", "what is {beyond}", "what's {beyond}", "how much is {beyond}",
+        "what is {beyond}", "which is larger, {fractions}", "which fraction is bigger, {fractions}",
+        "what is {beyond} exactly"),
+        ("calculate {beyond}", "compute {beyond}", "work out {beyond}", "give me a list of prime numbers",
+         "list the first ten primes", "evaluate {beyond}", "give me the first fibonacci numbers", "integrate {calculus}", "differentiate {calculus}", "solve {equation}", "solve {equation} for x",
          "plot {calculus}", "factor {hard_number} into primes", "prove the pythagorean theorem",
          "draw the graph of {calculus}", "find the roots of {equation}", "simplify {calculus}",
          "compute the square root of {hard_number}", "prove fermat's last theorem", "list all primes up to a million",
