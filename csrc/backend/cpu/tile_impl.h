@@ -139,7 +139,7 @@ class Fetcher {
 
 template <class F>
 void tile(const TileParams& p) {
-  const int blocks = p.rows / kRowBlock + 1;
+  const int blocks = p.rows < kRowBlock ? 1 : p.rows / kRowBlock;
   Fetcher weights(p.weights, blocks), outputs(p.outputs, blocks);
   int row = 0;
   for (; row + kRowBlock <= p.rows; row += kRowBlock) {
