@@ -67,10 +67,11 @@ def main() -> None:
     if folder != config.TOKENIZER.parent:
         shutil.copyfile(config.TOKENIZER, folder / "tokenizer.json")
     write_json(folder / "tokenizer_config.json", {
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": "Qwen2Tokenizer",
         "bos_token": chat.BOS,
         "eos_token": chat.EOS,
         "pad_token": chat.PAD,
+        "unk_token": chat.PAD,
         "add_bos_token": True,
         "add_eos_token": False,
         "clean_up_tokenization_spaces": False,

@@ -2,30 +2,37 @@
 
     python3 -m nano.tokenizer
 
-A digit is a token with or without the space before it, a Chinese character stands alone, and so does everything that
-borders on punctuation: the pieces that answers are put together from keep their spelling.
+Texts are cut as Qwen2 cuts them, because transformers 5 does so for every Qwen2 model, whatever its tokenizer.json says. The
+vocabulary is learnt on finer pieces: no token joins a Chinese character, a digit or a word with what stands beside it, so
+that the parts which answers are put together from keep their spelling.
 """
 
 from random import Random
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from . import chat, config
 from .data import sample_example
 from .tasks import TASKS
 
-SPLITS = (
+# Qwen2's pre-tokenizer.
+QWEN2 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+)
+# What the vocabulary is learnt on.
+PIECES = (
     "[一-龥，。？！：；、（）“”《》]",
-    r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
 
 
-def build() -> Tokenizer:
-    """The tokenizer without its vocabulary."""
-    tokenizer = Tokenizer(models.BPE())
-    splits = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in SPLITS]
+def build(model: models.Model, splits: tuple[str, ...]) -> Tokenizer:
+    """A tokenizer that cuts texts by the patterns of `splits`, each on the pieces of the one before."""
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.NFC()
+    cuts = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in splits]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
@@ -42,17 +49,21 @@ def train(settings: dict) -> Tokenizer:
             for side in chat.stretches(example, reasoning=True):
                 yield from (text for text in side if text not in chat.CONTROL)
 
-    tokenizer = build()
-    tokenizer.train_from_iterator(
+    special = [AddedToken(token, special=True, normalized=False) for token in chat.CONTROL[:8]]
+    plain = [AddedToken(token, special=False, normalized=False) for token in chat.CONTROL[8:]]
+    learner = build(models.BPE(), PIECES)
+    learner.train_from_iterator(
         texts(),
         trainers.BpeTrainer(
             vocab_size=settings["vocabulary"],
-            special_tokens=[AddedToken(token, special=True, normalized=False) for token in chat.CONTROL[:8]]
-            + [AddedToken(token, special=False, normalized=False) for token in chat.CONTROL[8:]],
+            special_tokens=special + plain,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         ),
     )
+    tokenizer = build(learner.model, QWEN2)
+    tokenizer.add_special_tokens(special)
+    tokenizer.add_tokens(plain)
     return tokenizer
 
 
