@@ -1,25 +1,13 @@
 """Training batches: examples drawn by task, encoded, and packed into rows."""
 
 import os
-from collections.abc import Sequence
 from random import Random
 
 import numpy as np
 
 from . import config
-from .example import Example
-from .tasks import TASKS, Task
-
-LANGUAGES = ("en", "zh")
-
-
-def sample_example(rng: Random, tasks: Sequence[Task], weights: Sequence[float] | None = None) -> Example:
-    """One example of the training side."""
-    while True:
-        (task,) = rng.choices(tasks, weights)
-        example = task.sample(rng, LANGUAGES[rng.random() < 0.5])
-        if not example.held_out:
-            return example
+from .mixture import sample_example
+from .tasks import TASKS
 
 
 class Batches:

@@ -7,7 +7,7 @@ import json
 from random import Random
 
 from . import config
-from .data import LANGUAGES
+from .mixture import LANGUAGES
 from .tasks import EVALUATION_TASKS, Task
 
 

@@ -12,7 +12,7 @@ from random import Random
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from . import chat, config
-from .data import sample_example
+from .mixture import sample_example
 from .tasks import TASKS
 
 # Qwen2's pre-tokenizer.
