@@ -3,7 +3,6 @@
 from random import Random
 
 from ..columns import (
-    UNPADDED,
     WITH_SIGN,
     add_steps,
     difference_columns,

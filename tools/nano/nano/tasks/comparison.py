@@ -2,7 +2,7 @@
 
 from random import Random
 
-from ..columns import COMMA, first_difference
+from ..columns import first_difference
 from ..example import Example
 from ..phrasing import ask, between, pick, with_digits
 
