@@ -31,6 +31,9 @@ export interface RequestSink {
   end(end: RequestEnd): void;
 }
 
+/** KV blocks are short: what the engine did about it. */
+export type PressureEvent = Extract<NativeEvent, { type: "pressure" }>;
+
 /** How far a load is. Reports come often while weights are read, and at least once per stage. */
 export interface LoadProgress {
   /** What is being done: comparing memory with what there is, taking it, reading weights, the first steps. */
@@ -75,6 +78,8 @@ const dropped = new FinalizationRegistry<NativeEngine>((engine) => engine.dispos
  * await client.dispose();
  */
 export class EngineClient {
+  /** Told of each step the engine takes because KV blocks are short. */
+  onPressure: ((event: PressureEvent) => void) | undefined;
   readonly #sinks = new Map<number, RequestSink>();
   #engine!: NativeEngine;
   #info: NativeEngineInfo | undefined;
@@ -98,6 +103,7 @@ export class EngineClient {
     finish: (event) => this.#end(event.id, event),
     cancelled: (event) => this.#end(event.id, event),
     error: (event) => this.#end(event.id, { type: "error", error: toError(event.error) }),
+    pressure: (event) => this.onPressure?.(event),
     failed: (event) => this.#close(toError(event.error)),
     disposed: () => {
       this.#gone = true;

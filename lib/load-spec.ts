@@ -13,6 +13,11 @@ export interface LoadSpecOptions {
   memoryLimit?: number;
   maxSequences?: number;
   prefillRows?: number;
+  stepTokens?: number;
+  maxQueue?: number;
+  targetInterTokenMs?: number;
+  prefixCache?: boolean;
+  hostKvMemory?: number;
   threads?: number;
   /** Kernel family or instruction set to force. */
   family?: string;
@@ -36,6 +41,11 @@ export function loadSpec(
     memoryLimit: options.memoryLimit ?? 0,
     maxSequences: options.maxSequences ?? DEFAULT_SEQUENCES,
     prefillRows: options.prefillRows ?? 0,
+    stepTokens: options.stepTokens ?? 0,
+    maxQueue: options.maxQueue ?? 0,
+    targetInterTokenMs: options.targetInterTokenMs ?? 0,
+    prefixCache: options.prefixCache ?? true,
+    hostKvMemory: options.hostKvMemory ?? 0,
     threads: options.threads ?? 0,
     family: options.family ?? "",
   };

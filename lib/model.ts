@@ -59,6 +59,8 @@ interface Parts {
 /** Tokens generated at most where the caller does not say. */
 const MAX_NEW_TOKENS = 32768;
 const DEFAULT_PRIORITY = 5;
+/** How a request waits and shares where nothing else is asked for. */
+const unlimited = { queueTimeoutMs: 0, salt: "", cache: true, session: 0 };
 /** For requests that draw nothing themselves. */
 const greedy = resolveSampling({ temperature: 0 }, {});
 
@@ -197,6 +199,7 @@ export class DeepSeekR1 implements AsyncDisposable {
         priority: checked.priority ?? DEFAULT_PRIORITY,
         gated: false,
         score: true,
+        ...unlimited,
       };
     });
   }
@@ -265,6 +268,7 @@ export class DeepSeekR1 implements AsyncDisposable {
       priority: checked.priority ?? DEFAULT_PRIORITY,
       gated: sampler !== undefined,
       score: false,
+      ...unlimited,
     };
   }
 

@@ -124,6 +124,7 @@ function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
     priority: 5,
     gated: false,
     score: false,
+    ...{ queueTimeoutMs: 0, salt: "", cache: false, session: 0 }, // every prompt is to be computed
   };
 }
 

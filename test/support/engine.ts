@@ -35,6 +35,10 @@ export function request({ sample, ...rest }: Asked): NativeRequest {
     priority: 5,
     gated: false,
     score: false,
+    queueTimeoutMs: 0,
+    salt: "",
+    cache: true,
+    session: 0,
     ...rest,
     sample: { ...greedy, ...sample },
   };
