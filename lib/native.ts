@@ -243,6 +243,19 @@ export interface NativeEngine {
   dispose(): void;
 }
 
+/** Of one GPU, as the driver's management library (NVML) has it; null where the card or the driver does not say. */
+export interface NativeGpuStatus {
+  /** Percent of the last moment (up to a second) in which a kernel ran. */
+  utilization: number | null;
+  /** Bytes, taken by anyone. */
+  memoryUsed: number | null;
+  memoryTotal: number | null;
+  /** Degrees Celsius. */
+  temperature: number | null;
+  /** Watts. */
+  power: number | null;
+}
+
 export interface NativeCeilings {
   readBytesPerS: number;
   copyBytesPerS: number;
@@ -263,6 +276,8 @@ export interface NativeBinding {
     threads: number;
     family: string;
   }): Promise<NativeCeilings>;
+  /** Of a CUDA device; null without NVML or where it does not know the device. */
+  gpuStatus(deviceIndex: number): NativeGpuStatus | null;
   version: string;
 }
 

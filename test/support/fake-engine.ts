@@ -110,6 +110,7 @@ export function fakeBinding(): { native: NativeBinding; engines: FakeEngine[]; o
       return engines.at(-1)!;
     },
     describeCuda: () => "there is no GPU here",
+    gpuStatus: () => null,
     measureCeilings: () => Promise.reject(new Error("not measured")),
     version: "0",
   };

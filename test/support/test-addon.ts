@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { R1ErrorCode } from "../../lib/errors";
-import type { NativeLoadSpec, Precision, StoredType } from "../../lib/native";
+import type { NativeGpuStatus, NativeLoadSpec, Precision, StoredType } from "../../lib/native";
 
 export interface TestBackendOptions {
   device: "cpu" | "cuda";
@@ -205,6 +205,8 @@ export interface TestAddon {
     failAt: number,
   ): { failed: { code: R1ErrorCode; message: string } | null; allocations: number; alive: number };
   describeCuda(): string;
+  /** What a management library at `path` says of a device; null when it cannot be found. */
+  nvmlStatus(path: string, pciBusId: string, index: number): NativeGpuStatus | null;
   /** Which kernels a compute capability (75, 80, 90, …) gets. */
   chooseFamily(computeCapability: number, precision: Precision, forced: string): string;
   /** Elements [first, first + count) of csrc/backend/random_weights.h, before rounding to a stored type. */
