@@ -17,10 +17,10 @@ import {
   type NativeTimings,
 } from "./native";
 
-/** How a request ended. */
+/** How a request ended. `shared`: another one did the work, lib/serving/result-cache.ts. */
 export type RequestEnd =
-  | { type: "finish"; reason: "stop" | "length"; cachedTokens: number; timings: NativeTimings }
-  | { type: "cancelled"; cachedTokens: number; timings: NativeTimings }
+  | { type: "finish"; reason: "stop" | "length"; cachedTokens: number; timings: NativeTimings; shared?: boolean }
+  | { type: "cancelled"; cachedTokens: number; timings: NativeTimings; shared?: boolean }
   | { type: "error"; error: Error };
 
 /** Where a request's events go. Called from the wake-up, in order, `end` last; must not throw. */
@@ -29,6 +29,16 @@ export interface RequestSink {
   scores?(first: number, logprobs: NativeLogprobs): void;
   gate?(logits: Float32Array, index: number): void;
   end(end: RequestEnd): void;
+}
+
+/** Where requests go: an engine, or what stands before it. */
+export interface RequestPort {
+  /** @returns the request's id. @throws R1Error when it cannot be taken */
+  submit(request: NativeRequest, sink: RequestSink): number;
+  /** Its sink's `end` follows. `complete`: what has come is all that was wanted; otherwise nobody wants it any more. */
+  cancel(id: number, complete?: boolean): void;
+  /** Answers a gate with the token to append. */
+  verdict(id: number, token: number): void;
 }
 
 /** KV blocks are short: what the engine did about it. */
@@ -77,7 +87,7 @@ const dropped = new FinalizationRegistry<NativeEngine>((engine) => engine.dispos
  * const id = client.submit(request, { tokens: (ids) => …, end: (how) => … });
  * await client.dispose();
  */
-export class EngineClient {
+export class EngineClient implements RequestPort {
   /** Told of each step the engine takes because KV blocks are short. */
   onPressure: ((event: PressureEvent) => void) | undefined;
   readonly #sinks = new Map<number, RequestSink>();

@@ -3,6 +3,7 @@ import {
   checkBoolean,
   checkFunction,
   checkInteger,
+  checkNumber,
   checkOptions,
   checkSignal,
   checkString,
@@ -14,8 +15,18 @@ import {
 } from "./arguments";
 import type { LoadProgress } from "./engine-client";
 import { R1Error } from "./errors";
+import type { DeepSeekR1 } from "./model";
 import type { Precision } from "./native";
 import { type CheckedSampling, type SamplingOptions, samplingChecks } from "./sampling/options";
+import {
+  checkMemorySteps,
+  checkMonitor,
+  checkResultCache,
+  type Limits,
+  type MemoryStep,
+  type MonitorOptions,
+  type ResultCacheOptions,
+} from "./serving/options";
 
 /** How text in a prompt becomes ids. Neither concerns messages, which always use the template, nor ids. */
 export interface PromptOptions {
@@ -36,6 +47,20 @@ export interface RunOptions {
    * Default: none.
    */
   timeoutMs?: number;
+  /**
+   * Milliseconds, 1 to 2^31 − 1, that it may wait for its turn in the engine before it rejects with `E_TIMEOUT`; once it runs,
+   * only `timeoutMs` counts. Default: none.
+   */
+  queueTimeoutMs?: number;
+  /**
+   * Requests share cached keys, values and results only with those of equal salt: give each tenant one of its own, so that none
+   * can learn from response times what others have asked. Up to 1024 characters. Default "".
+   */
+  salt?: string;
+  /**
+   * Whether it may use and fill the prefix cache and the result cache. It changes times, never tokens. Default: true.
+   */
+  cache?: boolean;
 }
 
 /** Options of `stream`, `chat`, `generate` and `complete`. An unknown name is a `TypeError`. */
@@ -76,9 +101,17 @@ export interface Warning {
   /**
    * `default-model`: no `modelPath` was given, and the embedded model is used; `device-fallback`: no GPU could be used;
    * `long-context`: more tokens than the model was made for; `short-context`: the KV cache cannot hold the `contextLength`
-   * asked for.
+   * asked for; `memory-step`: a load ran out of memory and tries what is smaller, `memory-step-skipped`: it cannot try that
+   * (`onOutOfMemory`); `timeout-fallback`: a request timed out and the second model answers (`onTimeout`).
    */
-  code: "default-model" | "device-fallback" | "long-context" | "short-context";
+  code:
+    | "default-model"
+    | "device-fallback"
+    | "long-context"
+    | "short-context"
+    | "memory-step"
+    | "memory-step-skipped"
+    | "timeout-fallback";
   /** One sentence or two, with the figures. */
   message: string;
 }
@@ -118,6 +151,51 @@ export interface LoadOptions {
   memoryLimit?: number;
   /** Requests served at the same time at most, 1 to 1024; more wait. Up to 64 share a decode step. Default 64. */
   maxSequences?: number;
+  /** Requests that may wait for their turn, 1 to 1 000 000; one more rejects with `E_OVERLOADED` at once. Default 1024. */
+  maxQueue?: number;
+  /**
+   * Milliseconds between two tokens of a stream, above 0: batches and the share of prompts in a step are kept small enough for
+   * it where that is possible, others wait meanwhile. Default: none, as many run together as there is room for.
+   */
+  targetInterTokenMs?: number;
+  /**
+   * Keeps the keys and values of prompts, so that later prompts that begin alike are read from there on (`usage.cachedTokens`).
+   * They take free room of the KV cache only. Default: true.
+   */
+  prefixCache?: boolean;
+  /**
+   * Bytes of pinned host memory, from 0, for the keys and values of requests that have to make room on a GPU; they are copied
+   * back later. 0, the default: they are computed again, as always on the CPU. The output is the same.
+   */
+  hostKvMemory?: number;
+  /**
+   * Keeps whole answers, so that exact repeats need no work: of requests with temperature 0 or a `seed` of the caller's, but
+   * without `sampler`. Equal ones that are open together are computed once. Default: off; `{}` turns it on.
+   *
+   * @example
+   * const model = await DeepSeekR1.load({ resultCache: { maxEntries: 500, ttlMs: 600_000 } });
+   * await model.chat("Hello", { temperature: 0 });
+   * (await model.chat("Hello", { temperature: 0 })).cached; // true
+   */
+  resultCache?: ResultCacheOptions;
+  /**
+   * What to try, in this order, when loading runs out of memory: `"smaller-batch"` halves `maxSequences`, the rows of a prompt step
+   * and `kvMemory`, again and again; `"cpu"` loads there. `"int8-kv"` and `"int8"` are skipped by this version. Every step taken or
+   * skipped is a {@link Warning}. Default: nothing, `load` rejects with `E_OUT_OF_MEMORY`.
+   */
+  onOutOfMemory?: readonly MemoryStep[];
+  /**
+   * A second model that answers a request that timed out (`timeoutMs` or `queueTimeoutMs`), with the same options and time limits of its
+   * own: a loaded one, which stays the caller's, or options of one that is loaded and disposed with this one. A stream changes over
+   * only before its first part, and token ids are understood only by a model with the same tokenizer.json; otherwise the
+   * request rejects with `E_TIMEOUT` as it does without. `Result.answeredBy` and a {@link Warning} say so.
+   *
+   * @example
+   * const model = await DeepSeekR1.load({ modelPath: "./DeepSeek-R1-Distill-Qwen-32B", onTimeout: { device: "cpu" } });
+   */
+  onTimeout?: DeepSeekR1 | LoadOptions;
+  /** Bounds of `model.on("threshold")` and `model.stats().states`, and how often they are looked at. */
+  monitor?: MonitorOptions;
   /** Threads of the CPU backend, 1 to 1024. Default: the cores this process may use. */
   threads?: number;
   /** Told how far the load is; what it throws fails the load. */
@@ -152,6 +230,8 @@ const MAX_TOKENS = 0x7fffffff;
 const MAX_MILLISECONDS = 0x7fffffff;
 const MAX_TOP_LOGPROBS = 20;
 const MAX_SEQUENCES = 1024;
+const MAX_QUEUE = 1_000_000;
+const MAX_SALT = 1024;
 export const DEFAULT_SEQUENCES = 64;
 export const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
 
@@ -160,6 +240,9 @@ const runChecks = {
   signal: (value: unknown, name: string) => checkSignal(name, value),
   priority: integer(0, 9),
   timeoutMs: integer(1, MAX_MILLISECONDS),
+  queueTimeoutMs: integer(1, MAX_MILLISECONDS),
+  salt: checkSalt,
+  cache: boolean,
 };
 
 const requestChecks = {
@@ -194,6 +277,12 @@ export function checkLogprobsOptions(options: unknown): LogprobsOptions {
   });
 }
 
+function checkSalt(value: unknown, name: string): string {
+  const salt = checkString(name, value);
+  if (salt.length > MAX_SALT) throw outOfRange(name, `a string of at most ${MAX_SALT} characters`, value);
+  return salt;
+}
+
 function checkStop(value: unknown, name: string): string[] {
   if (typeof value !== "string" && !Array.isArray(value))
     throw wrongType(name, "a string or an array of strings", value);
@@ -211,8 +300,14 @@ export interface Device {
   index: number;
 }
 
-type LoadTable = Omit<LoadOptions, "device"> & { device: Device };
-export type CheckedLoad = Omit<LoadTable, "quantization">;
+type LoadTable = Omit<LoadOptions, "device" | "resultCache" | "onOutOfMemory" | "monitor"> & {
+  device: Device;
+  resultCache: Required<ResultCacheOptions>;
+  onOutOfMemory: MemoryStep[];
+  monitor: Limits;
+};
+/** Checked options; what was left out is absent but for the device. */
+export type CheckedLoad = Partial<Omit<LoadTable, "quantization" | "device">> & Pick<LoadTable, "device">;
 
 const loadChecks: { [K in keyof LoadTable]-?: Check<LoadTable[K]> } = {
   modelPath: checkModelPath,
@@ -224,6 +319,14 @@ const loadChecks: { [K in keyof LoadTable]-?: Check<LoadTable[K]> } = {
   kvMemory: integer(1),
   memoryLimit: integer(1),
   maxSequences: integer(1, MAX_SEQUENCES),
+  maxQueue: integer(1, MAX_QUEUE),
+  targetInterTokenMs: checkTarget,
+  prefixCache: boolean,
+  hostKvMemory: integer(0),
+  resultCache: checkResultCache,
+  onOutOfMemory: checkMemorySteps,
+  onTimeout: checkSecond,
+  monitor: checkMonitor,
   threads: integer(1, 1024),
   onProgress: (value, name) => checkFunction(name, value as LoadTable["onProgress"]),
   onWarning: (value, name) => checkFunction(name, value as LoadTable["onWarning"]),
@@ -242,6 +345,26 @@ export function checkLoadOptions(options: unknown): CheckedLoad {
     );
   }
   return { modelPath, device, ...rest };
+}
+
+function checkTarget(value: unknown, name: string): number {
+  const target = checkNumber(name, value, 0, MAX_MILLISECONDS);
+  if (target === 0) throw outOfRange(name, "above 0", value);
+  return target;
+}
+
+/** Load options, or what looks like a loaded model: model.ts knows for sure. */
+function checkSecond(value: unknown, name: string): DeepSeekR1 | LoadOptions {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw wrongType(name, "a loaded DeepSeekR1 or load options", value);
+  if ("chat" in value) return value as DeepSeekR1;
+  try {
+    checkLoadOptions(value);
+  } catch (error) {
+    if (error instanceof TypeError) throw new TypeError(`${name}: ${error.message}`);
+    throw error instanceof RangeError ? new RangeError(`${name}: ${error.message}`) : error;
+  }
+  return value as LoadOptions;
 }
 
 function checkModelPath(value: unknown, name: string): string {
