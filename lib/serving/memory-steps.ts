@@ -53,6 +53,9 @@ function batch({ maxSequences, prefillRows, kvMemory }: Omit<LoadChoice, "device
   return parts.join(", ");
 }
 
+/** The figures; what follows is advice to a person. */
+const firstSentence = (message: string): string => /^.*?\.(?= [A-Z]|$)/s.exec(message)?.[0] ?? message;
+
 const isOutOfMemory = (error: unknown): error is R1Error =>
   error instanceof R1Error && error.code === "E_OUT_OF_MEMORY";
 
@@ -84,7 +87,7 @@ export async function loadWithinMemory<T>(
   for (const step of steps) {
     while (!result) {
       const taken = take[step](choice, asked);
-      const before = failure!.message;
+      const before = firstSentence(failure!.message);
       if ("skipped" in taken) {
         warn({
           code: "memory-step-skipped",
