@@ -10,6 +10,7 @@ import { loadSpec } from "../load-spec";
 import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
 import { checkDevice, PRECISIONS } from "../options";
 import type { BenchOptions } from "./bench";
+import { checkServeOptions } from "./bench-load-pattern";
 
 export interface BenchTarget {
   device: "cpu" | "cuda";
@@ -34,6 +35,7 @@ export function checkBenchOptions(options: BenchOptions): void {
   if (newTokens !== undefined) checkInteger("newTokens", newTokens, warmUp + stretch + 1, 2 ** 24);
   if (repeats !== undefined) checkInteger("repeats", repeats, 1, 1000);
   if (threads !== undefined) checkInteger("threads", threads, 0, 1024);
+  checkServeOptions(options);
 }
 
 /** @throws R1Error E_DEVICE_UNAVAILABLE */
@@ -111,7 +113,8 @@ export function timeTokens(client: EngineClient, prompt: Int32Array, newTokens: 
   });
 }
 
-function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
+/** Greedy, to its full length. */
+export function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
   return {
     prompt,
     maxNewTokens,

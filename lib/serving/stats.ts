@@ -34,6 +34,9 @@ const noStats: NativeStats = {
   limits: { sequences: 0, stepTokens: 0 },
 };
 
+/** Figures that an engine does not have are zero. */
+export const complete = (native: Partial<NativeStats>): NativeStats => ({ ...noStats, ...native });
+
 /** What the figures are made of. */
 export interface StatsSources {
   native: NativeStats;
@@ -53,7 +56,7 @@ export function modelStats(sources: StatsSources | undefined): ModelStats {
     return { ...noStats, cacheHitRate: 0, uptimeMs: 0, firstTokenMs: null, gpu: null, resultCache: null, states };
   }
   const { gpu, firstTokens, resultCache, limits } = sources;
-  const native = { ...noStats, ...sources.native };
+  const native = complete(sources.native);
   const prompt = native.promptTokens + native.cachedTokens;
   return {
     ...native,
@@ -68,7 +71,7 @@ export function modelStats(sources: StatsSources | undefined): ModelStats {
 
 /** The values that states are made of. */
 export function measurements({ native, gpu, firstTokens, cuda }: Omit<StatsSources, "limits">): Measurements {
-  const { kvBlocks, kvBlocksUsed, blockBytes } = { ...noStats, ...native };
+  const { kvBlocks, kvBlocksUsed, blockBytes } = complete(native);
   const reusable = (kvBlocks - kvBlocksUsed) * blockBytes;
   const memory = cuda ? { used: gpu?.memoryUsed ?? null, total: gpu?.memoryTotal ?? null } : hostMemory();
   const sorted = Float64Array.from(firstTokens).sort();
