@@ -3,7 +3,8 @@ export type { LoadProgress } from "./engine-client";
 export type { ModelDetails } from "./loading";
 export { DeepSeekR1 } from "./model";
 export type { NativeGpuStatus as GpuStatus, Precision } from "./native";
-export type { LoadOptions, LogprobsOptions, PromptOptions, RequestOptions, RunOptions, Warning } from "./options";
+export type { LoadOptions, Warning } from "./load-options";
+export type { LogprobsOptions, PromptOptions, RequestOptions, RunOptions } from "./options";
 export type { ChatPrompt, HolePrompt, StreamPrompt, TokenIds } from "./prompts";
 export type {
   FinishPart,

@@ -1,7 +1,7 @@
 /** What the engine is to load, put together from a checkpoint and options; benches use it with made-up weights. */
 import type { Checkpoint } from "./checkpoint/checkpoint";
 import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
-import { DEFAULT_SEQUENCES } from "./options";
+import { DEFAULT_SEQUENCES } from "./load-options";
 
 export interface LoadSpecOptions {
   device: "cpu" | "cuda";

@@ -6,7 +6,7 @@ import { EngineClient } from "./engine-client";
 import { R1Error } from "./errors";
 import { loadSpec } from "./load-spec";
 import type { Precision } from "./native";
-import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./options";
+import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./load-options";
 import { type LoadChoice, loadWithinMemory } from "./serving/memory-steps";
 
 /** What a model is and where it runs. Bytes and tokens. */
@@ -61,7 +61,9 @@ export interface LoadedEngine {
   gpu?: number;
 }
 
-/** Loads on the device asked for, in as much memory as there is; "auto" falls back to the CPU where no GPU can be used. */
+/**
+ * Loads on the device asked for, in as much memory as there is; "auto" falls back to the CPU where no GPU can be used.
+ */
 export async function loadEngine(
   checkpoint: Checkpoint,
   options: CheckedLoad,

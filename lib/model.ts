@@ -6,16 +6,14 @@ import { AbortError, R1Error } from "./errors";
 import { Generation, type GenerationPlan, type PartSource, PartStream } from "./generation";
 import { details, loadEngine, locateModel, type ModelDetails } from "./loading";
 import type { NativeRequest } from "./native";
+import { checkLoadOptions, type LoadOptions, type Warning } from "./load-options";
 import {
   type CheckedRequest,
-  checkLoadOptions,
   checkLogprobsOptions,
   checkRequestOptions,
-  type LoadOptions,
   type LogprobsOptions,
   type RequestOptions,
   type RunOptions,
-  type Warning,
 } from "./options";
 import {
   type ChatPrompt,
@@ -150,8 +148,8 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * Answers a conversation piece by piece. Leaving the loop cancels silently. The request starts with the first `next()`;
-   * one that reads slowly holds up nobody, and what it has not read is kept as ids only.
+   * Answers a conversation piece by piece. Leaving the loop cancels silently. The request starts with the first
+   * `next()`; one that reads slowly holds up nobody, and what it has not read is kept as ids only.
    *
    * @param prompt a string (one user message), messages, token ids, `{ text }` (as {@link generate}) or
    *   `{ prefix, suffix }` (as {@link complete})
@@ -227,9 +225,9 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * Listens to `"warning"` (those raised while loading come too, soon after the first listener is added), `"pressure"` (the
-   * engine makes room in its KV cache), `"threshold"` (memory, latency or GPU use is `ok`, `warn` or `alert`; watched only
-   * while somebody listens, `LoadOptions.monitor`) or `"disposed"`.
+   * Listens to `"warning"` (those raised while loading come too, soon after the first listener is added), `"pressure"`
+   * (the engine makes room in its KV cache), `"threshold"` (memory, latency or GPU use is `ok`, `warn` or `alert`;
+   * watched only while somebody listens, `LoadOptions.monitor`) or `"disposed"`.
    *
    * @returns a function that stops listening
    * @throws TypeError
@@ -241,8 +239,8 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * All of what {@link on} reports, from now on and in order, until the model is disposed. Of what is not read, the newest 1000
-   * are kept.
+   * All of what {@link on} reports, from now on and in order, until the model is disposed. Of what is not read, the
+   * newest 1000 are kept.
    *
    * @example
    * for await (const event of model.events()) if (event.type === "pressure") console.log(event.action, event.bytes);
@@ -252,8 +250,8 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * Gives all memory back; open requests reject with `E_DISPOSED`, later ones too. Resolves when every byte is back. May
-   * be called at any time and more than once.
+   * Gives all memory back; open requests reject with `E_DISPOSED`, later ones too. Resolves when every byte is back.
+   * May be called at any time and more than once.
    */
   async dispose(): Promise<void> {
     const { client, serving, second } = this.#parts;

@@ -47,8 +47,8 @@ export interface Result {
   /** The seed that was used. */
   seed: number;
   /**
-   * The answer was computed for an equal request before or meanwhile (`LoadOptions.resultCache`): all prompt tokens count as
-   * cached, and `timings` are what this request waited. Absent otherwise.
+   * The answer was computed for an equal request before or meanwhile (`LoadOptions.resultCache`): all prompt tokens
+   * count as cached, and `timings` are what this request waited. Absent otherwise.
    */
   cached?: true;
   /** `modelPath` of the second model, where that answered (`LoadOptions.onTimeout`). Absent otherwise. */

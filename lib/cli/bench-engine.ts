@@ -8,7 +8,7 @@ import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
 import { loadSpec } from "../load-spec";
 import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
-import { checkDevice, PRECISIONS } from "../options";
+import { checkDevice, PRECISIONS } from "../load-options";
 import type { BenchOptions } from "./bench";
 import { checkServeOptions } from "./bench-load-pattern";
 

@@ -23,8 +23,8 @@ export function checkServeOptions(options: BenchOptions): void {
 }
 
 /**
- * A Poisson process: the milliseconds, from 0 and below `durationMs`, at which requests come when so many come per second
- * on average, independently of each other. The same seed gives the same times.
+ * A Poisson process: the milliseconds, from 0 and below `durationMs`, at which requests come when so many come per
+ * second on average, independently of each other. The same seed gives the same times.
  */
 export function arrivals(perSecond: number, durationMs: number, seed: number): number[] {
   const times: number[] = [];
@@ -50,8 +50,8 @@ export interface Served {
 }
 
 /**
- * Columns of a row. Tokens count in the `durationMs` from `start` on only; times are those of all requests, also of those
- * that went on behind it.
+ * Columns of a row. Tokens count in the `durationMs` from `start` on only; times are those of all requests, also of
+ * those that went on behind it.
  */
 export function summarize(
   served: readonly Served[],

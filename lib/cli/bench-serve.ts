@@ -1,6 +1,6 @@
 /**
- * Serving: many requests at once, each a greedy answer of fixed length to a made-up prompt. A closed loop keeps so many open
- * (`concurrency`), an open one lets them come at random, so many per second (`rate`), whatever becomes of them.
+ * Serving: many requests at once, each a greedy answer of fixed length to a made-up prompt. A closed loop keeps so many
+ * open (`concurrency`), an open one lets them come at random, so many per second (`rate`), whatever becomes of them.
  */
 import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error } from "../errors";

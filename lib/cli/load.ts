@@ -2,7 +2,7 @@
 import { embeddedModel, embeddedModelPath, embeddedNotice } from "../embedded";
 import type { LoadProgress } from "../engine-client";
 import { DeepSeekR1 } from "../model";
-import { checkLoadOptions, type LoadOptions } from "../options";
+import { checkLoadOptions, type LoadOptions } from "../load-options";
 import { memorySteps } from "../serving/options";
 import { byteCount, type Flags, number } from "./flags";
 import { ProgressBar } from "./progress";

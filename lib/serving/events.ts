@@ -1,12 +1,12 @@
 /** What a loaded model reports of itself: listeners, and streams of everything. */
-import type { Warning } from "../options";
+import type { Warning } from "../load-options";
 import type { ThresholdChange } from "./thresholds";
 
 /** A step that the engine took because its KV cache was full. */
 export interface Pressure {
   /**
-   * `swapped`: a request's keys and values were moved to host memory; `recomputed`: they were given up, and will be computed
-   * again; `restored`: they were copied back; `smaller-batch`: fewer requests run at a time from now on.
+   * `swapped`: a request's keys and values were moved to host memory; `recomputed`: they were given up, and will be
+   * computed again; `restored`: they were copied back; `smaller-batch`: fewer requests run at a time from now on.
    */
   action: "swapped" | "recomputed" | "restored" | "smaller-batch";
   /** KV blocks of 64 tokens that were freed, or taken again. */
@@ -37,6 +37,17 @@ export type Listener<E extends EventName> = (event: ModelEvents[E]) => void;
 const names: readonly EventName[] = ["warning", "pressure", "threshold", "disposed"];
 /** Warnings kept for a first listener, and events kept for a slow reader of a stream: the oldest are dropped. */
 const mostKept = 1000;
+
+/** A listener that throws keeps nobody else from hearing; its error is an uncaught exception. */
+export function tell<T>(listener: (value: T) => void, value: T): void {
+  try {
+    listener(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
 
 export class EventHub {
   readonly #listeners: { [E in EventName]: Set<Listener<E>> } = {
@@ -74,22 +85,13 @@ export class EventHub {
     };
   }
 
-  /** A listener that throws keeps nobody else from hearing; its error is an uncaught exception. */
   emit<E extends EventName>(event: E, value: ModelEvents[E]): void {
     const listeners = this.#listeners[event] as Set<Listener<E>>;
     if (event === "warning" && listeners.size === 0) {
       this.#warnings.push(value as Warning);
       if (this.#warnings.length > mostKept) this.#warnings.shift();
     }
-    for (const listener of [...listeners]) {
-      try {
-        listener(value);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    for (const listener of [...listeners]) tell(listener, value);
   }
 
   /** The last event; thresholds are watched no more. */

@@ -1,6 +1,6 @@
 /** Loading in less memory: what is tried, in order, when there is not enough (`LoadOptions.onOutOfMemory`). */
 import { R1Error } from "../errors";
-import type { Warning } from "../options";
+import type { Warning } from "../load-options";
 import type { MemoryStep } from "./options";
 
 /** What the steps change of a load. */
@@ -60,8 +60,8 @@ const isOutOfMemory = (error: unknown): error is R1Error =>
   error instanceof R1Error && error.code === "E_OUT_OF_MEMORY";
 
 /**
- * Loads, and where memory does not suffice tries one step after the other; "smaller-batch" again and again while there is
- * something to halve. Every step taken or skipped is a warning with the figures of what did not fit.
+ * Loads, and where memory does not suffice tries one step after the other; "smaller-batch" again and again while there
+ * is something to halve. Every step taken or skipped is a warning with the figures of what did not fit.
  *
  * @throws what the last attempt threw, or anything but E_OUT_OF_MEMORY at once
  */

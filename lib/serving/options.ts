@@ -1,4 +1,7 @@
-/** The options of serving many requests: their checks and defaults. `lib/options.ts` documents where they are given. */
+/**
+ * The options of serving many requests: their checks and defaults. `lib/load-options.ts` documents where they are
+ * given.
+ */
 import { checkInteger, checkNumber, checkOptions, checkWord, outOfRange, wrongType } from "../arguments";
 
 /** What is kept of answered requests: `LoadOptions.resultCache`. */

@@ -10,8 +10,8 @@ export interface StopContext {
 }
 
 /**
- * A digest (SHA-256) of prompt and options. Left out is what changes no token: priority and time limits, and what draws a
- * token where none is drawn, at temperature 0. The salt is part of it, so that tenants never meet.
+ * A digest (SHA-256) of prompt and options. Left out is what changes no token: priority and time limits, and what draws
+ * a token where none is drawn, at temperature 0. The salt is part of it, so that tenants never meet.
  */
 export function requestKey(request: NativeRequest, { stop, reasoning }: StopContext): string {
   const { prompt, maxNewTokens, salt, sample } = request;

@@ -1,6 +1,6 @@
 /**
- * Stands before the engine and answers exact repeats of requests from what equal ones yielded: those that have ended, and
- * those under way (single flight). It knows ids only, so that everything made of them (parts, text, reasoning, stop
+ * Stands before the engine and answers exact repeats of requests from what equal ones yielded: those that have ended,
+ * and those under way (single flight). It knows ids only, so that everything made of them (parts, text, reasoning, stop
  * strings) comes about as it does for a request that the engine answers.
  */
 import type { RequestEnd, RequestPort, RequestSink } from "../engine-client";
@@ -210,8 +210,8 @@ function reader(request: NativeRequest, sink: RequestSink, recording: Recording,
 }
 
 /**
- * Whether the request is served as it asks: in a flight of its own priority, and not by one whose waiting for its turn may
- * end earlier or later than this one's would.
+ * Whether the request is served as it asks: in a flight of its own priority, and not by one whose waiting for its turn
+ * may end earlier or later than this one's would.
  */
 function mayJoin({ request: first, recording }: Flight, request: NativeRequest): boolean {
   const started = recording.chunks.length > 0;

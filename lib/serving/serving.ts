@@ -1,8 +1,8 @@
 /** All that stands around a loaded model's engine while it serves: result cache, measurements, events. */
 import type { EngineClient, RequestPort } from "../engine-client";
 import { binding, type NativeGpuStatus, type NativeRequest } from "../native";
-import type { Warning } from "../options";
-import { EventHub } from "./events";
+import type { Warning } from "../load-options";
+import { EventHub, tell } from "./events";
 import { LatencyWatch } from "./latency";
 import { type Look, Monitor } from "./monitor";
 import { checkMonitor, type Limits, type ResultCacheOptions } from "./options";
@@ -65,7 +65,7 @@ export class Serving {
   /** Tells listeners, and the caller of `load`. */
   warn(warning: Warning): void {
     this.events.emit("warning", warning);
-    this.#options.onWarning?.(warning);
+    if (this.#options.onWarning) tell(this.#options.onWarning, warning);
   }
 
   stats(): ModelStats {

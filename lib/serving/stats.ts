@@ -7,8 +7,8 @@ import type { ResultCacheStats } from "./result-cache";
 import { assess, type Measure, type Measurements, type ThresholdState } from "./thresholds";
 
 /**
- * What the engine is doing, and what the machine is. Counts are since loading, times in milliseconds, memory in bytes; a KV
- * block holds 64 tokens.
+ * What the engine is doing, and what the machine is. Counts are since loading, times in milliseconds, memory in bytes;
+ * a KV block holds 64 tokens.
  */
 export interface ModelStats extends NativeStats {
   /** Share of the prompt tokens that the prefix cache had, 0 to 1. */

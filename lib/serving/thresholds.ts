@@ -11,8 +11,8 @@ export interface Measurements {
    */
   memory: number | null;
   /**
-   * Time to the first token of requests that the engine answers, 95th percentile of the last minute; who still waits counts with
-   * the time so far.
+   * Time to the first token of requests that the engine answers, 95th percentile of the last minute; who still waits
+   * counts with the time so far.
    */
   latency: number | null;
   /** Of the last moment, in which the GPU was at work. */

@@ -28,8 +28,8 @@ export async function sameTokenizer(folder: string, other: string): Promise<bool
 }
 
 /**
- * The parts of the first model's answer; of the second one's, where the first has timed out before any part of its answer
- * was handed out.
+ * The parts of the first model's answer; of the second one's, where the first has timed out before any part of its
+ * answer was handed out.
  */
 export class FallbackSource implements PartSource {
   readonly #second: Second;
