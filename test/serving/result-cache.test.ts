@@ -371,3 +371,93 @@ describe("what is kept", () => {
     expect(store.expirations).toBeGreaterThan(10);
   });
 });
+
+/**
+ * Thousands of random arrivals, tokens, ends and departures. Whatever happens, who reads gets the tokens of its own request
+ * from the first on, each once, and an end; and the engine works on a request exactly as long as somebody waits for it.
+ */
+describe("whatever happens", () => {
+  interface Asked {
+    id: number;
+    prompt: number;
+    seen: number[];
+    ends: RequestEnd[];
+    left: boolean;
+  }
+
+  it.each([1, 2, 3, 4, 5])("everyone gets their own tokens (run %i)", async (run) => {
+    let state = run;
+    const random = (below: number) => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const expected = (prompt: number) => Array.from({ length: 1 + (prompt % 7) }, (_, i) => prompt * 100 + i);
+    const cache = cacheOf({ maxEntries: 3 });
+    const all: Asked[] = [];
+    /** How many tokens the engine has made for each request that it works on. */
+    const made = new Map<number, number>();
+    const promptOf = (native: number) => engine.requests.get(native)!.prompt[0];
+
+    const submit = () => {
+      const prompt = random(8);
+      const asked: Asked = { id: 0, prompt, seen: [], ends: [], left: false };
+      const before = engine.requests.size;
+      asked.id = cache
+        .port(noStops)
+        .submit(
+          { ...ask(prompt), priority: random(8) === 0 ? 9 : 5 },
+          { tokens: (ids) => asked.seen.push(...ids), end: (end) => asked.ends.push(end) },
+        );
+      all.push(asked);
+      if (engine.requests.size > before) made.set(engine.requests.size, 0);
+    };
+    const step = () => {
+      for (const [native, done] of [...made]) {
+        const tokens = expected(promptOf(native));
+        if (engine.cancelled.includes(native)) {
+          made.delete(native);
+          engine.emit({ type: "cancelled", id: native, cachedTokens: 0, timings });
+        } else if (done < tokens.length) {
+          const count = 1 + random(tokens.length - done);
+          made.set(native, done + count);
+          engine.tokens(native, ...tokens.slice(done, done + count));
+        } else {
+          made.delete(native);
+          engine.finish(native);
+        }
+      }
+    };
+    const leave = () => {
+      const open = all.filter(({ ends, left }) => ends.length === 0 && !left);
+      const asked = open[random(open.length)];
+      if (!asked) return;
+      asked.left = true;
+      cache.port(noStops).cancel(asked.id);
+    };
+
+    for (let i = 0; i < 2000; i++) {
+      [submit, submit, step, step, leave][random(5)]();
+      if (random(4) === 0) await Promise.resolve();
+      now += random(60);
+      const wanted = new Set(all.filter(({ ends, left }) => ends.length === 0 && !left).map(({ prompt }) => prompt));
+      for (const native of made.keys())
+        if (!engine.cancelled.includes(native)) expect(wanted).toContain(promptOf(native));
+    }
+    while (made.size > 0) step();
+    await tick();
+
+    for (const { prompt, seen, ends, left } of all) {
+      expect(ends).toHaveLength(1);
+      if (ends[0].type === "finish") expect(seen).toEqual(expected(prompt));
+      else {
+        expect([ends[0].type, left]).toEqual(["cancelled", true]);
+        expect(seen).toEqual(expected(prompt).slice(0, seen.length));
+      }
+    }
+    const { hits, joined, misses, evictions, expirations } = cache.stats();
+    expect(hits + joined + misses).toBe(all.length);
+    expect(misses).toBe(engine.requests.size);
+    for (const count of [hits, joined, evictions, expirations]) expect(count).toBeGreaterThan(0);
+    expect(new Set(engine.cancelled).size).toBe(engine.cancelled.length);
+  });
+});
