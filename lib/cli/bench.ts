@@ -108,7 +108,7 @@ export const benchKinds = Object.keys(benches) as BenchKind[];
  * console.log(formatReport(report));
  */
 export async function runBench(kind: BenchKind, options: BenchOptions): Promise<BenchReport> {
-  checkBenchOptions(options);
+  checkBenchOptions(kind, options);
   const checkpoint = await benchCheckpoint(options.model);
   const { target, ceilings: before } = await resolveTarget(options);
   const { info, rows } = await benches[kind]({ checkpoint, target, ceilings: before, options });

@@ -56,7 +56,7 @@ export const bench: Command = {
     const options = Object.fromEntries(
       Object.entries(given).map(([flag, value]) => [flag.replace(/-(.)/g, (_, letter) => letter.toUpperCase()), value]),
     ) as BenchOptions;
-    checked(() => checkBenchOptions(options), flags);
+    checked(() => checkBenchOptions(kind, options), flags);
     if (options.model === undefined) await modelFolder(undefined, io);
     const report = await runBench(kind, options);
     await io.out.line(json ? JSON.stringify(report, null, 2) : formatReport(report));
