@@ -5,7 +5,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { R1ErrorCode } from "../../lib/errors";
-import type { NativeEvent, NativeGpuStatus, NativeLoadSpec, NativeRequest, NativeStats, Precision, StoredType } from "../../lib/native";
+import type {
+  NativeEvent,
+  NativeGpuStatus,
+  NativeLoadSpec,
+  NativeRequest,
+  NativeStats,
+  Precision,
+  StoredType,
+} from "../../lib/native";
 
 export interface TestBackendOptions {
   device: "cpu" | "cuda";
