@@ -261,6 +261,9 @@ class Backend {
   virtual std::unique_ptr<Buffer> load_vector(const WeightParts& parts) = 0;
   virtual std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) = 0;
 
+  /** Makes block `to` a copy of block `from`, in order with the steps. */
+  virtual void copy_block(const KvPool& kv, int32_t from, int32_t to);
+
   // -- swapping KV blocks out and back, in order with the steps; where the KV cache lies in host memory anyway there is
   //    none: allocate_host gives null and the copies throw kUnsupported
   /** Page-locked host memory for copies that the device makes; throws kOutOfMemory. Null: blocks cannot be copied. */

@@ -49,7 +49,7 @@ Generator::Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOption
       options_(std::move(options)),
       vocab_(model.config().vocab),
       blocks_(kv),
-      cache_(blocks_, options_.prefix_cache),
+      cache_(blocks_, options_.prefix_cache, [&](int32_t from, int32_t to) { backend.copy_block(kv, from, to); }),
       swap_(backend, kv, options_.host_kv_memory),
       scheduler_(blocks_, cache_, swap_, options_.prefill_rows),
       runner_(backend, model, kv, stopping, options_.now),
@@ -236,7 +236,8 @@ bool Generator::iterate() {
   round_.prefill_ms = meter_.take_prefill_ms();  // of the round before: it came between its tokens and these
   const StepPlan prefill = scheduler_.plan_prefill(!decode.empty());
   if (!prefill.parts.empty()) run(prefill);
-  const bool starved = fail_starved(), worked = late || starved || !decode.empty() || !prefill.parts.empty();
+  const bool starved = fail_starved();
+  const bool worked = late || starved || !decode.empty() || !prefill.parts.empty() || prefill.found;
   round_.prompts_left = prefill.rows_left;
   end_round();
   if (!worked) meter_.idle();

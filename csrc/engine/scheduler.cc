@@ -208,6 +208,7 @@ std::vector<StepPlan> Scheduler::plan_decode() {
 
 StepPlan Scheduler::plan_prefill(bool beside) {
   grants_.clear();
+  found_ = false;
   int32_t rows = beside ? std::min(limits_.step_tokens, prefill_rows_) : prefill_rows_;
   for (size_t first = 0, end = 0; first < running_.size() && rows > 0; first = end) {
     const int32_t priority = running_[first]->request.priority;
@@ -217,6 +218,7 @@ StepPlan Scheduler::plan_prefill(bool beside) {
   StepPlan plan;
   plan.numeric_class = NumericClass::kPrefill;
   plan.rows_left = rows == 0;
+  plan.found = found_;
   bool gated = false;
   for (const auto& [sequence, end] : grants_) {
     Sequence& s = *sequence;
@@ -236,7 +238,10 @@ int32_t Scheduler::grant_priority(size_t first, size_t end, int32_t rows) {
   for (size_t i = first; i < end; ++i) {
     Sequence& s = *running_[i];
     if (!s.wants_prefill()) continue;
+    const int32_t before = s.computed;
     cache_.adopt(s);  // others may have computed what comes next
+    cache_.copy_start(s);
+    found_ |= s.computed > before;
     note_cached(s);
     if (s.wants_prefill()) candidates_.push_back(&s);
   }

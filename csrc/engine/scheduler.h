@@ -27,6 +27,7 @@ struct StepPlan {
   std::vector<StepPart> parts;
   int32_t rows = 0, logit_rows = 0;
   bool rows_left = false;  // prompts have more rows than the step could take
+  bool found = false;      // prompts have come further without a step, by the prefix cache
 
   void add(const StepPart& part);
 };
@@ -124,6 +125,7 @@ class Scheduler {
   std::vector<PressureEvent> pressure_;
   std::vector<Grant> grants_;
   std::vector<Sequence*> candidates_;
+  bool found_ = false;
 };
 
 }  // namespace r1

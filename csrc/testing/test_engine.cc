@@ -1,5 +1,6 @@
 #include "testing/test_engine.h"
 
+#include <algorithm>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -95,6 +96,7 @@ Napi::Value TestEngine::iterate(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     const bool worked = generator_->iterate();
     check_blocks();
+    if (!worked) check_idle();
     return Napi::Boolean::New(info.Env(), worked);
   });
 }
@@ -184,7 +186,8 @@ void TestEngine::check_part(const Step& step, const StepSequence& part, const Se
   require(part.length <= s.length(), name(s) + " computes tokens that it has");
   for (int32_t i = first / kKvBlockTokens; i <= (part.length - 1) / kKvBlockTokens; ++i) {
     require(generator_->blocks().owners(part.blocks[i]) == 1, name(s) + " writes to a shared block");
-    require(!generator_->cache().has(part.blocks[i]), name(s) + " writes to a block of the prefix cache");
+    require(std::max(first - i * kKvBlockTokens, 0) >= generator_->cache().tokens_of(part.blocks[i]),
+            name(s) + " writes behind what the prefix cache has of a block");
   }
 }
 
@@ -219,8 +222,11 @@ void TestEngine::check_blocks() const {
       const int32_t block = s.blocks[i];
       if (std::exchange(listed_by[block], &s) == &s) broken(name(s) + " lists a block twice");
       ++owners[block];
-      const bool chained = static_cast<int32_t>(i) < s.chained;
-      if (cache.has(block) != chained) broken(name(s) + ": its cached blocks are those at its start");
+      const auto at = static_cast<int32_t>(i);
+      const int32_t tokens = cache.tokens_of(block);
+      if (at < s.chained ? tokens != kKvBlockTokens : tokens == kKvBlockTokens || (tokens > 0 && at > s.chained)) {
+        broken(name(s) + ": its cached blocks are those at its start, and a tail");
+      }
     }
     require(running ? s.computed <= static_cast<int64_t>(s.blocks.size()) * kKvBlockTokens : true,
             name(s) + " has blocks for what it has computed");
@@ -231,16 +237,28 @@ void TestEngine::check_blocks() const {
       broken("block " + std::to_string(block) + " has " + std::to_string(owners[block]) + " owners and counts " +
              std::to_string(blocks.owners(block)));
     }
-    if (cache.has(block) != blocks.kept(block)) broken("what is kept is in the cache");
-    if (owners[block] > 1 && !cache.has(block)) broken("only cached blocks have several owners");
+    const int32_t tokens = cache.tokens_of(block);
+    if ((tokens > 0) != blocks.kept(block)) broken("what is kept is in the cache");
+    if (owners[block] > 1 && tokens < kKvBlockTokens) broken("only full cached blocks have several owners");
     used += owners[block] > 0;
-    cached += cache.has(block);
+    cached += tokens > 0;
   }
   require(used == blocks.used(), "the count of owned blocks is right");
   require(cached == cache.size(), "the count of cached blocks is right");
   require(blocks.used() + blocks.idle() + blocks.unused() == blocks.mapped(), "no block is lost");
   require(waiting_swapped == generator_->scheduler().swapped(), "the count of swapped sequences is right");
   require(generator_->scheduler().swapped() > 0 || generator_->swap().used() == 0, "no host memory is lost");
+}
+
+/** The engine's thread now sleeps until it is told something: everybody must be waiting for a verdict or a place. */
+void TestEngine::check_idle() const {
+  const Scheduler& scheduler = generator_->scheduler();
+  int64_t index = 0;
+  scheduler.for_each([&](const Sequence& s) {
+    const bool running = index++ < scheduler.running();
+    require(!running || s.awaiting_verdict, name(s) + " runs and is forgotten");
+    require(running || scheduler.running() > 0 || s.awaiting_verdict, name(s) + " waits for nothing");
+  });
 }
 
 // ---- limits

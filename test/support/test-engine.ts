@@ -74,6 +74,11 @@ export class Simulation {
     return [...this.runs.values()].filter((run) => !run.end);
   }
 
+  /** Requests that wait for a verdict. */
+  get gates(): number {
+    return this.#gates.filter(({ run }) => !run.end).length;
+  }
+
   /** Chooses what the request would have drawn alone. */
   answerGates(): void {
     for (const { run, index } of this.#gates.splice(0)) this.engine.verdict(run.id, this.expected(run)[index]);

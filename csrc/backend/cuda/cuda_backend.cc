@@ -123,7 +123,15 @@ std::unique_ptr<KvPool> CudaBackend::create_kv_pool(const KvLayout& layout, int6
   return std::make_unique<CudaKvPool>(layout, max_blocks, ordinal_, context_.properties().virtual_memory);
 }
 
-// ---- swapping
+// ---- copies of KV blocks
+
+void CudaBackend::copy_block(const KvPool& kv, int32_t from, int32_t to) {
+  const int64_t bytes = kv.layout.block_bytes();
+  const auto at = [&](int32_t block) {
+    return reinterpret_cast<CUdeviceptr>(kv.base) + static_cast<CUdeviceptr>(block * bytes);
+  };
+  R1_CUDA(memcpy_dtod_async(at(to), at(from), static_cast<size_t>(bytes), stream_.get()));
+}
 
 std::unique_ptr<Buffer> CudaBackend::allocate_host(int64_t bytes) { return std::make_unique<PinnedBuffer>(bytes); }
 
