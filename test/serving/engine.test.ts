@@ -13,10 +13,11 @@ describe.each(devices)("on %s", (device) => {
     await using model = await loadTiny(device, { contextLength: 1024, ...more });
     return await use(model);
   }
-  /** One that runs, so that those after it wait. */
+  /** One that runs until it is told to leave, so that those after it wait: its sampler never chooses. */
   async function busy(model: DeepSeekR1) {
-    const stream = model.stream({ text: "busy" }, long);
-    await stream.next();
+    const stream = model.stream({ text: "busy" }, { sampler: () => new Promise<number>(() => {}) });
+    void stream.next();
+    await expect.poll(() => model.stats().running).toBe(1);
     return stream;
   }
 
@@ -54,12 +55,15 @@ describe.each(devices)("on %s", (device) => {
         model.generate(prompt, { temperature: 0, ignoreEos: true, maxNewTokens: 8, salt, cache });
       const first = await ask("a");
       const again = await ask("a");
-      expect([first, again].map(({ usage }) => usage.cachedTokens)).toEqual([0, 256]);
+      const { cachedTokens } = again.usage;
+      expect(first.usage.cachedTokens).toBe(0);
+      expect(cachedTokens).toBeGreaterThanOrEqual(256); // four blocks
+      expect(cachedTokens).toBeLessThan(300); // the last row has to be computed
       expect(again.tokens).toEqual(first.tokens);
       expect((await ask("b")).usage.cachedTokens).toBe(0);
       expect((await ask("a", false)).usage.cachedTokens).toBe(0);
-      expect(model.stats()).toMatchObject({ cachedTokens: 256, promptTokens: 4 * 300 - 256 });
-      expect(model.stats().cacheHitRate).toBeCloseTo(256 / 1200, 6);
+      expect(model.stats()).toMatchObject({ cachedTokens, promptTokens: 4 * 300 - cachedTokens });
+      expect(model.stats().cacheHitRate).toBeCloseTo(cachedTokens / 1200, 6);
     }));
 
   it("pressure on the KV cache is an event, and changes no token", () =>

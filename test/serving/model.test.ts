@@ -50,7 +50,7 @@ describe.each(devices)("on %s", (device) => {
           expect(other?.map(({ tokens }) => tokens)).toEqual(one?.map(({ tokens }) => tokens));
           expect(hit).toBe(true);
           expect(ours).toEqual({ ...usage, cachedTokens: usage.promptTokens });
-          expect(timings.queue + timings.prefill + timings.decode).toBeLessThan(50);
+          expect(timings.queue + timings.prefill + timings.decode).toBeLessThan(1000);
           expect(model.stats().steps).toBe(steps);
           const direct = await plain.generate(PROMPT, options);
           expect(again.tokens).toEqual(direct.tokens);
@@ -246,13 +246,13 @@ describe.each(devices)("on %s", (device) => {
       // Only the first token, which the first model asks for, never comes.
       const sampler = () => (calls++ < 1 ? new Promise<number>(() => {}) : 30);
       await withSecond(async (model, warnings) => {
-        const result = await model.generate(PROMPT, { ...quick, sampler, timeoutMs: 300 });
+        const result = await model.generate(PROMPT, { ...quick, sampler, timeoutMs: 800 });
         expect(result).toMatchObject({ tokens: [30, 30], answeredBy: tinyFolder });
         calls = 0;
-        const both = await model.generate(PROMPT, { ...quick, sampler, timeoutMs: 300, n: 2 });
+        const both = await model.generate(PROMPT, { ...quick, sampler, timeoutMs: 800, n: 2 });
         expect(both.choices?.map(({ answeredBy }) => answeredBy)).toEqual([tinyFolder, tinyFolder]);
         calls = 0;
-        const streamed = await parts(model.stream({ text: PROMPT }, { ...quick, sampler, timeoutMs: 300 }));
+        const streamed = await parts(model.stream({ text: PROMPT }, { ...quick, sampler, timeoutMs: 800 }));
         expect(streamed.at(-1)).toMatchObject({ type: "finish", tokens: [30, 30], answeredBy: tinyFolder });
         expect(warnings).toHaveLength(3);
         const own = await model.generate(PROMPT, quick);
@@ -264,7 +264,7 @@ describe.each(devices)("on %s", (device) => {
       withSecond(async (model, warnings) => {
         let calls = 0;
         const sampler = () => (calls++ < 1 ? 30 : new Promise<number>(() => {}));
-        const stream = model.stream({ text: PROMPT }, { ...quick, sampler, timeoutMs: 100 });
+        const stream = model.stream({ text: PROMPT }, { ...quick, sampler, timeoutMs: 500 });
         expect((await stream.next()).value).toMatchObject({ tokens: [30] });
         await expect(stream.next()).rejects.toMatchObject({ code: "E_TIMEOUT" });
         expect(warnings).toEqual([]);
