@@ -3,7 +3,7 @@
  * for a second, eager pass where there are stop strings, so that the engine stops in time even if nobody reads.
  */
 import { outOfRange, wrongType } from "./arguments";
-import type { EngineClient, RequestEnd, RequestSink } from "./engine-client";
+import type { RequestEnd, RequestPort, RequestSink } from "./engine-client";
 import type { NativeLogprobs, NativeRequest } from "./native";
 import {
   alternatives,
@@ -49,7 +49,7 @@ interface LogprobRun {
 export class Choice implements RequestSink {
   readonly #spec: ChoiceSpec;
   readonly #owner: ChoiceOwner;
-  readonly #client: EngineClient;
+  readonly #client: RequestPort;
   readonly #decoder: AnswerDecoder;
   readonly #watch: AnswerDecoder | undefined;
   readonly #submitted = performance.now();
@@ -69,7 +69,7 @@ export class Choice implements RequestSink {
   #firstToken = 0;
 
   /** Submits the request. @throws R1Error when the engine takes none */
-  constructor(client: EngineClient, request: NativeRequest, spec: ChoiceSpec, owner: ChoiceOwner) {
+  constructor(client: RequestPort, request: NativeRequest, spec: ChoiceSpec, owner: ChoiceOwner) {
     this.#spec = spec;
     this.#owner = owner;
     this.#client = client;
@@ -89,7 +89,7 @@ export class Choice implements RequestSink {
       this.#watch?.push(id, this.#spec.stopTokens.has(id));
       if (!this.#watch?.stopped) continue;
       this.#stopped = true;
-      this.#client.cancel(this.#id);
+      this.#client.cancel(this.#id, true);
       break;
     }
     this.#owner.changed();
@@ -212,6 +212,7 @@ export class Choice implements RequestSink {
       },
       timings: this.#timings(),
       seed: this.#spec.seed,
+      ...(this.#end?.type !== "error" && this.#end?.shared ? { cached: true } : {}),
       ...(this.#spec.logprobs ? { logprobs: this.#logprobs } : {}),
     };
   }

@@ -17,10 +17,10 @@ import {
   type NativeTimings,
 } from "./native";
 
-/** How a request ended. */
+/** How a request ended. `shared`: another one did the work, lib/serving/result-cache.ts. */
 export type RequestEnd =
-  | { type: "finish"; reason: "stop" | "length"; cachedTokens: number; timings: NativeTimings }
-  | { type: "cancelled"; cachedTokens: number; timings: NativeTimings }
+  | { type: "finish"; reason: "stop" | "length"; cachedTokens: number; timings: NativeTimings; shared?: boolean }
+  | { type: "cancelled"; cachedTokens: number; timings: NativeTimings; shared?: boolean }
   | { type: "error"; error: Error };
 
 /** Where a request's events go. Called from the wake-up, in order, `end` last; must not throw. */
@@ -30,6 +30,19 @@ export interface RequestSink {
   gate?(logits: Float32Array, index: number): void;
   end(end: RequestEnd): void;
 }
+
+/** Where requests go: an engine, or what stands before it. */
+export interface RequestPort {
+  /** @returns the request's id. @throws R1Error when it cannot be taken */
+  submit(request: NativeRequest, sink: RequestSink): number;
+  /** Its sink's `end` follows. `complete`: what has come is all that was wanted; otherwise nobody wants it any more. */
+  cancel(id: number, complete?: boolean): void;
+  /** Answers a gate with the token to append. */
+  verdict(id: number, token: number): void;
+}
+
+/** KV blocks are short: what the engine did about it. */
+export type PressureEvent = Extract<NativeEvent, { type: "pressure" }>;
 
 /** How far a load is. Reports come often while weights are read, and at least once per stage. */
 export interface LoadProgress {
@@ -74,7 +87,9 @@ const dropped = new FinalizationRegistry<NativeEngine>((engine) => engine.dispos
  * const id = client.submit(request, { tokens: (ids) => …, end: (how) => … });
  * await client.dispose();
  */
-export class EngineClient {
+export class EngineClient implements RequestPort {
+  /** Told of each step the engine takes because KV blocks are short. */
+  onPressure: ((event: PressureEvent) => void) | undefined;
   readonly #sinks = new Map<number, RequestSink>();
   #engine!: NativeEngine;
   #info: NativeEngineInfo | undefined;
@@ -98,6 +113,7 @@ export class EngineClient {
     finish: (event) => this.#end(event.id, event),
     cancelled: (event) => this.#end(event.id, event),
     error: (event) => this.#end(event.id, { type: "error", error: toError(event.error) }),
+    pressure: (event) => this.onPressure?.(event),
     failed: (event) => this.#close(toError(event.error)),
     disposed: () => {
       this.#gone = true;

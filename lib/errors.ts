@@ -14,8 +14,9 @@ export const errorCodes = {
   E_INVALID_ARGUMENT: "the native layer was given something TypeScript should have refused",
   E_NOT_FOUND: "a file or folder does not exist",
   E_OUT_OF_MEMORY: "host or device memory does not suffice",
+  E_OVERLOADED: "more requests wait than the model's queue may hold",
   E_SAMPLING: "no token can be drawn: nothing is allowed, or the logits are not finite",
-  E_TIMEOUT: "the request took longer than its timeoutMs",
+  E_TIMEOUT: "the request took longer than its timeoutMs, or waited longer than its queueTimeoutMs",
   E_UNSUPPORTED: "well-formed, but not something this version, build or device can do",
 } as const;
 

@@ -1,6 +1,6 @@
 /** A request under way: its choices, its signal and its time limit, and the stream of parts that users iterate. */
 import { Choice, type ChoiceOwner, type ChoiceSpec } from "./choice";
-import type { EngineClient } from "./engine-client";
+import type { RequestPort } from "./engine-client";
 import { Interruption } from "./interruption";
 import type { NativeRequest } from "./native";
 import type { RunOptions } from "./options";
@@ -11,6 +11,18 @@ export interface GenerationPlan {
   /** Of choice 0. */
   request: NativeRequest;
   choice: Omit<ChoiceSpec, "index">;
+  /** Where it goes, if not to the client. */
+  port?: RequestPort;
+}
+
+/** What yields the parts of an answer. */
+export interface PartSource {
+  /** The next part; undefined after the last. One call at a time. @throws what made the request fail */
+  next(): Promise<Part | undefined>;
+  /** Runs to the end. @throws what made the request fail */
+  result(): Promise<Result>;
+  /** Ends it silently: a pending next() returns undefined. */
+  cancel(): void;
 }
 
 export interface GenerationOptions extends RunOptions {
@@ -18,8 +30,8 @@ export interface GenerationOptions extends RunOptions {
   seed: number;
 }
 
-export class Generation implements ChoiceOwner {
-  readonly #client: EngineClient;
+export class Generation implements ChoiceOwner, PartSource {
+  readonly #client: RequestPort;
   readonly #options: GenerationOptions;
   readonly #prepare: (signal: AbortSignal | undefined) => Promise<GenerationPlan>;
   readonly #choices: Choice[] = [];
@@ -36,7 +48,7 @@ export class Generation implements ChoiceOwner {
 
   /** @param prepare encodes the prompt; called by the first next() */
   constructor(
-    client: EngineClient,
+    client: RequestPort,
     options: GenerationOptions,
     prepare: (signal: AbortSignal | undefined) => Promise<GenerationPlan>,
   ) {
@@ -50,7 +62,6 @@ export class Generation implements ChoiceOwner {
     );
   }
 
-  /** The next part; undefined after the last. One call at a time. @throws what made the request fail */
   async next(): Promise<Part | undefined> {
     if (!this.#started) await this.#start();
     for (;;) {
@@ -63,14 +74,12 @@ export class Generation implements ChoiceOwner {
     }
   }
 
-  /** Runs to the end. @throws what made the request fail */
   async result(): Promise<Result> {
     while (await this.next());
     const choices = this.#choices.map((choice) => choice.result());
     return choices.length > 1 ? { ...choices[0], choices } : choices[0];
   }
 
-  /** Ends it silently: a pending next() returns undefined. */
   cancel(): void {
     this.#close();
     for (const choice of this.#choices) choice.cancel();
@@ -93,10 +102,10 @@ export class Generation implements ChoiceOwner {
     if (!this.#over) this.#interruption.start();
     if (this.#over) return;
     try {
-      const { request, choice } = await this.#prepare(signal);
+      const { request, choice, port = this.#client } = await this.#prepare(signal);
       for (let index = 0; index < n && !this.#over; index++) {
         const sample = { ...request.sample, choice: index };
-        this.#choices.push(new Choice(this.#client, { ...request, sample }, { ...choice, index }, this));
+        this.#choices.push(new Choice(port, { ...request, sample }, { ...choice, index }, this));
       }
     } catch (error) {
       this.failed(error);
@@ -153,15 +162,15 @@ function nothing(seed: number): PartialResult {
 }
 
 /** Streams that were dropped before their end: nobody will read them. */
-const abandoned = new FinalizationRegistry<Generation>((generation) => generation.cancel());
+const abandoned = new FinalizationRegistry<PartSource>((generation) => generation.cancel());
 
 /** What `stream` returns. Calls of next() may overlap; they are served in order. */
 export class PartStream implements AsyncGenerator<Part, void, undefined> {
-  readonly #generation: Generation;
+  readonly #generation: PartSource;
   #last: Promise<unknown> = Promise.resolve();
   #done = false;
 
-  constructor(generation: Generation) {
+  constructor(generation: PartSource) {
     this.#generation = generation;
     abandoned.register(this, generation, this);
   }

@@ -1,9 +1,10 @@
 export { AbortError, errorCodes, R1Error, type R1ErrorCode } from "./errors";
 export type { LoadProgress } from "./engine-client";
 export type { ModelDetails } from "./loading";
-export { DeepSeekR1, type ModelStats } from "./model";
-export type { Precision } from "./native";
-export type { LoadOptions, LogprobsOptions, PromptOptions, RequestOptions, RunOptions, Warning } from "./options";
+export { DeepSeekR1 } from "./model";
+export type { NativeGpuStatus as GpuStatus, Precision } from "./native";
+export type { LoadOptions, Warning } from "./load-options";
+export type { LogprobsOptions, PromptOptions, RequestOptions, RunOptions } from "./options";
 export type { ChatPrompt, HolePrompt, StreamPrompt, TokenIds } from "./prompts";
 export type {
   FinishPart,
@@ -19,5 +20,11 @@ export type {
   Usage,
 } from "./results";
 export { type Preset, presets, type Sampler, type SamplerContext, type SamplingOptions } from "./sampling/options";
+export type { ModelEvent, ModelEvents, Pressure } from "./serving/events";
+export type { MemoryStep, MonitorOptions, ResultCacheOptions } from "./serving/options";
+export type { Percentiles } from "./serving/percentiles";
+export type { ResultCacheStats } from "./serving/result-cache";
+export type { ModelStats } from "./serving/stats";
+export type { Measure, ThresholdChange, ThresholdState } from "./serving/thresholds";
 export type { Message, TextContent, ToolCall } from "./text/messages";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "./text/tokenizer";

@@ -1,7 +1,7 @@
 /** What the engine is to load, put together from a checkpoint and options; benches use it with made-up weights. */
 import type { Checkpoint } from "./checkpoint/checkpoint";
 import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
-import { DEFAULT_SEQUENCES } from "./options";
+import { DEFAULT_SEQUENCES } from "./load-options";
 
 export interface LoadSpecOptions {
   device: "cpu" | "cuda";
@@ -13,6 +13,11 @@ export interface LoadSpecOptions {
   memoryLimit?: number;
   maxSequences?: number;
   prefillRows?: number;
+  stepTokens?: number;
+  maxQueue?: number;
+  targetInterTokenMs?: number;
+  prefixCache?: boolean;
+  hostKvMemory?: number;
   threads?: number;
   /** Kernel family or instruction set to force. */
   family?: string;
@@ -36,6 +41,11 @@ export function loadSpec(
     memoryLimit: options.memoryLimit ?? 0,
     maxSequences: options.maxSequences ?? DEFAULT_SEQUENCES,
     prefillRows: options.prefillRows ?? 0,
+    stepTokens: options.stepTokens ?? 0,
+    maxQueue: options.maxQueue ?? 0,
+    targetInterTokenMs: options.targetInterTokenMs ?? 0,
+    prefixCache: options.prefixCache ?? true,
+    hostKvMemory: options.hostKvMemory ?? 0,
     threads: options.threads ?? 0,
     family: options.family ?? "",
   };

@@ -6,7 +6,8 @@ import { EngineClient } from "./engine-client";
 import { R1Error } from "./errors";
 import { loadSpec } from "./load-spec";
 import type { Precision } from "./native";
-import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./options";
+import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./load-options";
+import { type LoadChoice, loadWithinMemory } from "./serving/memory-steps";
 
 /** What a model is and where it runs. Bytes and tokens. */
 export interface ModelDetails {
@@ -51,17 +52,36 @@ export async function locateModel(options: CheckedLoad, warn: (warning: Warning)
   return { ...options, modelPath: embedded, embedded: true };
 }
 
-/** Loads on the device asked for; "auto" falls back to the CPU where no GPU can be used. */
+/** An engine, and what it was loaded with. */
+export interface LoadedEngine {
+  client: EngineClient;
+  precision: Precision;
+  maxSequences: number;
+  /** The index of the GPU; absent on the CPU. */
+  gpu?: number;
+}
+
+/**
+ * Loads on the device asked for, in as much memory as there is; "auto" falls back to the CPU where no GPU can be used.
+ */
 export async function loadEngine(
   checkpoint: Checkpoint,
   options: CheckedLoad,
   warn: (warning: Warning) => void,
-): Promise<{ client: EngineClient; precision: Precision }> {
+): Promise<LoadedEngine> {
   const { kind, index } = options.device;
-  const load = async (device: "cpu" | "cuda") => {
+  const attempt = async (choice: LoadChoice): Promise<LoadedEngine> => {
+    const { device, maxSequences } = choice;
     const precision = options.precision ?? defaultPrecision(device, index);
-    const spec = loadSpec(checkpoint, { ...options, device, deviceIndex: index, precision });
-    return { client: await EngineClient.load(spec, options), precision };
+    const { memoryLimit: _, ...rest } = options; // the choice has it, if it is to count
+    const spec = loadSpec(checkpoint, { ...rest, ...choice, deviceIndex: index, precision });
+    const client = await EngineClient.load(spec, options);
+    return { client, precision, maxSequences, ...(device === "cuda" ? { gpu: index } : {}) };
+  };
+  const load = (device: "cpu" | "cuda") => {
+    const { maxSequences = DEFAULT_SEQUENCES, kvMemory, memoryLimit, onOutOfMemory = [] } = options;
+    const asked = { device, maxSequences, prefillRows: 0, kvMemory, memoryLimit };
+    return loadWithinMemory(asked, onOutOfMemory, attempt, warn);
   };
   if (kind !== "auto") return load(kind);
   const fallBack = (reason: string) => {
@@ -82,8 +102,7 @@ export async function loadEngine(
 export function details(
   checkpoint: Checkpoint,
   options: LocatedLoad,
-  client: EngineClient,
-  precision: Precision,
+  { client, precision, maxSequences }: LoadedEngine,
   warn: (warning: Warning) => void,
 ): ModelDetails {
   const { info } = client;
@@ -106,7 +125,7 @@ export function details(
     vocabulary: checkpoint.config.vocab,
     contextLength: info.contextLength,
     precision,
-    maxSequences: options.maxSequences ?? DEFAULT_SEQUENCES,
+    maxSequences,
     device: info.device,
     memory: {
       weights: info.weightBytes,

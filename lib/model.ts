@@ -1,20 +1,19 @@
 /** A loaded model: what users hold. */
-import { checkVocabulary } from "./arguments";
+import { checkVocabulary, wrongType } from "./arguments";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
 import type { EngineClient } from "./engine-client";
 import { AbortError, R1Error } from "./errors";
-import { Generation, type GenerationPlan, PartStream } from "./generation";
+import { Generation, type GenerationPlan, type PartSource, PartStream } from "./generation";
 import { details, loadEngine, locateModel, type ModelDetails } from "./loading";
-import type { NativeRequest, NativeStats } from "./native";
+import type { NativeRequest } from "./native";
+import { checkLoadOptions, type LoadOptions, type Warning } from "./load-options";
 import {
   type CheckedRequest,
-  checkLoadOptions,
   checkLogprobsOptions,
   checkRequestOptions,
-  type LoadOptions,
   type LogprobsOptions,
   type RequestOptions,
-  type Warning,
+  type RunOptions,
 } from "./options";
 import {
   type ChatPrompt,
@@ -32,19 +31,13 @@ import type { Logprobs, Part, Result } from "./results";
 import { resolveSampling } from "./sampling/options";
 import { drawSeed, lowerPlan } from "./sampling/plan";
 import { score } from "./scoring";
+import type { EventName, Listener, ModelEvent } from "./serving/events";
+import { Serving } from "./serving/serving";
+import type { ModelStats } from "./serving/stats";
+import { FallbackSource, sameTokenizer, speaksInIds } from "./serving/timeout-fallback";
 import { AnswerDecoder } from "./text/answer-decoder";
 import { ChatTemplate } from "./text/chat-template";
 import { Tokenizer } from "./text/tokenizer";
-
-/** What the engine is doing. Counts of requests, KV blocks (64 tokens each), and steps and tokens since loading. */
-export type ModelStats = NativeStats;
-
-interface ModelEvents {
-  warning: Warning;
-  disposed: undefined;
-}
-
-type Listener<E extends keyof ModelEvents> = (event: ModelEvents[E]) => void;
 
 /** What a loaded model is made of. */
 interface Parts {
@@ -53,7 +46,17 @@ interface Parts {
   template: ChatTemplate;
   checkpoint: Checkpoint;
   info: ModelDetails;
-  warnings: Warning[];
+  serving: Serving;
+  /** Answers what times out. */
+  second?: SecondModel;
+}
+
+interface SecondModel {
+  model: DeepSeekR1;
+  /** Loaded by the first one, and disposed with it. */
+  owned: boolean;
+  /** Its token ids mean the same. */
+  sameIds: boolean;
 }
 
 /** Tokens generated at most where the caller does not say. */
@@ -76,7 +79,6 @@ const greedy = resolveSampling({ temperature: 0 }, {});
  */
 export class DeepSeekR1 implements AsyncDisposable {
   readonly #parts: Parts;
-  readonly #listeners: { [E in keyof ModelEvents]: Set<Listener<E>> } = { warning: new Set(), disposed: new Set() };
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -90,6 +92,7 @@ export class DeepSeekR1 implements AsyncDisposable {
    */
   static async load(options?: LoadOptions): Promise<DeepSeekR1> {
     const checked = checkLoadOptions(options);
+    checkSecondModel(checked.onTimeout);
     throwIfAborted(checked.signal);
     const warnings: Warning[] = [];
     const warn = (warning: Warning) => {
@@ -100,12 +103,27 @@ export class DeepSeekR1 implements AsyncDisposable {
     const checkpoint = await openCheckpoint(located.modelPath, { ropeScaling: located.ropeScaling });
     const tokenizer = await Tokenizer.load(located.modelPath);
     const template = new ChatTemplate(tokenizer);
-    const { client, precision } = await loadEngine(checkpoint, located, warn);
+    const loaded = await loadEngine(checkpoint, located, warn);
+    const { client, gpu } = loaded;
     try {
-      const info = details(checkpoint, located, client, precision, warn);
-      return new DeepSeekR1({ client, tokenizer, template, checkpoint, info, warnings });
+      const info = details(checkpoint, located, loaded, warn);
+      const { resultCache, monitor, onWarning } = checked;
+      const second = checked.onTimeout && (await DeepSeekR1.#loadSecond(checked.onTimeout, info));
+      const serving = new Serving(client, { gpu, resultCache, monitor, onWarning }, warnings);
+      return new DeepSeekR1({ client, tokenizer, template, checkpoint, info, serving, second });
     } catch (error) {
       await client.dispose();
+      throw error;
+    }
+  }
+
+  static async #loadSecond(given: DeepSeekR1 | LoadOptions, first: ModelDetails): Promise<SecondModel> {
+    const owned = !(given instanceof DeepSeekR1);
+    const model = owned ? await DeepSeekR1.load(given) : given;
+    try {
+      return { model, owned, sameIds: await sameTokenizer(first.modelPath, model.info.modelPath) };
+    } catch (error) {
+      if (owned) await model.dispose();
       throw error;
     }
   }
@@ -119,14 +137,19 @@ export class DeepSeekR1 implements AsyncDisposable {
     return this.#parts.info;
   }
 
-  /** A snapshot; all zero once disposed. */
+  /**
+   * A snapshot; all zero or null once disposed.
+   *
+   * @example
+   * const { running, waiting, tokensPerSecond, cacheHitRate, gpu, states } = model.stats();
+   */
   stats(): ModelStats {
-    return this.#parts.client.stats();
+    return this.#parts.serving.stats();
   }
 
   /**
-   * Answers a conversation piece by piece. Leaving the loop cancels silently. The request starts with the first `next()`;
-   * one that reads slowly holds up nobody, and what it has not read is kept as ids only.
+   * Answers a conversation piece by piece. Leaving the loop cancels silently. The request starts with the first
+   * `next()`; one that reads slowly holds up nobody, and what it has not read is kept as ids only.
    *
    * @param prompt a string (one user message), messages, token ids, `{ text }` (as {@link generate}) or
    *   `{ prefix, suffix }` (as {@link complete})
@@ -142,7 +165,7 @@ export class DeepSeekR1 implements AsyncDisposable {
   /**
    * Answers a conversation: a string (one user message), messages, or token ids of a rendered one.
    *
-   * @throws TypeError, RangeError; R1Error E_CONTEXT_OVERFLOW, E_BAD_INPUT, E_SAMPLING, E_TIMEOUT, E_DISPOSED,
+   * @throws TypeError, RangeError; R1Error E_CONTEXT_OVERFLOW, E_BAD_INPUT, E_SAMPLING, E_TIMEOUT, E_OVERLOADED, E_DISPOSED,
    *   E_OUT_OF_MEMORY, E_DEVICE_LOST; AbortError with the {@link PartialResult}; whatever a custom sampler throws
    * @example
    * const { reasoning, text } = await model.chat([{ role: "user", content: "What is 347 + 589?" }]);
@@ -194,46 +217,50 @@ export class DeepSeekR1 implements AsyncDisposable {
         maxNewTokens: 0,
         stopTokens: new Int32Array(),
         sample: lowerPlan({}, greedy, { vocab: info.vocabulary, seed: 0, logprobs: checked.top ?? 0, minNewTokens: 0 }),
-        priority: checked.priority ?? DEFAULT_PRIORITY,
         gated: false,
         score: true,
+        ...turn(checked),
       };
     });
   }
 
   /**
-   * Listens to `"warning"` (those raised while loading come too, soon after the first listener is added) or `"disposed"`.
+   * Listens to `"warning"` (those raised while loading come too, soon after the first listener is added), `"pressure"`
+   * (the engine makes room in its KV cache), `"threshold"` (memory, latency or GPU use is `ok`, `warn` or `alert`;
+   * watched only while somebody listens, `LoadOptions.monitor`) or `"disposed"`.
+   *
    * @returns a function that stops listening
+   * @throws TypeError
+   * @example
+   * model.on("threshold", ({ measure, state, value }) => console.log(`${measure} is ${state}: ${value}`));
    */
-  on<E extends keyof ModelEvents>(event: E, listener: Listener<E>): () => void {
-    const listeners = this.#listeners[event] as Set<Listener<E>> | undefined;
-    if (!listeners)
-      throw new TypeError(`Unknown event "${event}"; expected ${Object.keys(this.#listeners).join(", ")}.`);
-    if (typeof listener !== "function") throw new TypeError("The listener must be a function.");
-    listeners.add(listener);
-    if (event === "warning") this.#replay();
-    return () => listeners.delete(listener);
+  on<E extends EventName>(event: E, listener: Listener<E>): () => void {
+    return this.#parts.serving.events.on(event, listener);
   }
 
   /**
-   * Gives all memory back; open requests reject with `E_DISPOSED`, later ones too. Resolves when every byte is back. May
-   * be called at any time and more than once.
+   * All of what {@link on} reports, from now on and in order, until the model is disposed. Of what is not read, the
+   * newest 1000 are kept.
+   *
+   * @example
+   * for await (const event of model.events()) if (event.type === "pressure") console.log(event.action, event.bytes);
+   */
+  events(): AsyncGenerator<ModelEvent, void, undefined> {
+    return this.#parts.serving.events.stream();
+  }
+
+  /**
+   * Gives all memory back; open requests reject with `E_DISPOSED`, later ones too. Resolves when every byte is back.
+   * May be called at any time and more than once.
    */
   async dispose(): Promise<void> {
-    const first = this.#parts.client.closed?.code !== "E_DISPOSED";
-    await this.#parts.client.dispose();
-    if (first) for (const listener of this.#listeners.disposed) listener(undefined);
+    const { client, serving, second } = this.#parts;
+    await Promise.all([client.dispose(), second?.owned ? second.model.dispose() : undefined]);
+    serving.dispose();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
-  }
-
-  #replay(): void {
-    const { warnings } = this.#parts;
-    queueMicrotask(() => {
-      for (const warning of warnings.splice(0)) for (const listener of this.#listeners.warning) listener(warning);
-    });
   }
 
   #throwIfClosed(): void {
@@ -242,12 +269,18 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /** Checks everything that can be checked without encoding the prompt. */
-  #generation(prompt: CheckedPrompt, options: RequestOptions | undefined): Generation {
+  #generation(prompt: CheckedPrompt, options: RequestOptions | undefined): PartSource {
     const checked = checkRequestOptions(options);
     const { seed = drawSeed(), n = 1, signal, timeoutMs } = checked;
     const request = this.#request(checked, seed);
     const prepare = (during: AbortSignal | undefined) => this.#plan(prompt, checked, request, during);
-    return new Generation(this.#parts.client, { n, seed, signal, timeoutMs }, prepare);
+    const generation = new Generation(this.#parts.client, { n, seed, signal, timeoutMs }, prepare);
+    const { second, serving } = this.#parts;
+    if (!second || (speaksInIds(prompt, checked) && !second.sameIds)) return generation;
+    const name = second.model.info.modelPath;
+    return new FallbackSource(generation, { name, ask: () => second.model.#generation(prompt, options) }, (error) =>
+      serving.warn({ code: "timeout-fallback", message: `${error.message} ${name} answers instead.` }),
+    );
   }
 
   /** All of the request but its prompt and length. */
@@ -262,9 +295,9 @@ export class DeepSeekR1 implements AsyncDisposable {
     return {
       stopTokens: Int32Array.from(stopTokens),
       sample: sampler ? lowerPlan({}, greedy, context) : plan,
-      priority: checked.priority ?? DEFAULT_PRIORITY,
       gated: sampler !== undefined,
       score: false,
+      ...turn(checked),
     };
   }
 
@@ -281,8 +314,13 @@ export class DeepSeekR1 implements AsyncDisposable {
     const wanted = Math.max(checked.maxNewTokens ?? 1, checked.minNewTokens ?? 1);
     if (room < wanted) throw overflow(ids.length, wanted, info.contextLength);
     const { stop = [], minNewTokens } = checked;
+    const maxNewTokens = checked.maxNewTokens ?? Math.min(room, MAX_NEW_TOKENS);
     return {
-      request: { ...request, prompt: ids, maxNewTokens: checked.maxNewTokens ?? Math.min(room, MAX_NEW_TOKENS) },
+      request: { ...request, prompt: ids, maxNewTokens },
+      port: this.#parts.serving.port(request, checked.seed !== undefined, {
+        stop,
+        reasoning,
+      }),
       choice: {
         seed: request.sample.seed,
         promptTokens: ids.length,
@@ -295,6 +333,16 @@ export class DeepSeekR1 implements AsyncDisposable {
       },
     };
   }
+}
+
+/** When a request has its turn, and what it shares. */
+function turn({ priority = DEFAULT_PRIORITY, queueTimeoutMs = 0, salt = "", cache = true }: RunOptions) {
+  return { priority, queueTimeoutMs, salt, cache, session: 0 };
+}
+
+function checkSecondModel(given: DeepSeekR1 | LoadOptions | undefined): void {
+  if (given && "chat" in given && !(given instanceof DeepSeekR1))
+    throw wrongType("onTimeout", "a loaded DeepSeekR1 or load options", given);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -75,6 +75,16 @@ export interface NativeLoadSpec {
   maxSequences: number;
   /** Prompt rows of one step, at most; 0 chooses (2048 on CUDA, 512 on the CPU). */
   prefillRows: number;
+  /** Prompt rows of one step while other sequences decode, at most; 0 chooses (512 on CUDA, 64 on the CPU) and lets them grow with the queue. */
+  stepTokens: number;
+  /** Requests that may wait; one more fails with E_OVERLOADED. 0 chooses 1024. */
+  maxQueue: number;
+  /** Milliseconds between two tokens of a stream that batches are kept small enough for; 0: none. */
+  targetInterTokenMs: number;
+  /** Whether blocks of prompts are kept for later requests that begin alike. */
+  prefixCache: boolean;
+  /** Bytes of pinned host memory for the KV blocks of preempted sequences (CUDA); 0: they are computed anew. */
+  hostKvMemory: number;
   /** CPU threads; 0 chooses. */
   threads: number;
   /** Kernel family or instruction set to force; "" chooses (csrc/backend/backend.h). */
@@ -117,6 +127,14 @@ export interface NativeRequest {
    * (and the `sample.logprobs` best). Nothing is generated; results come as "scores" events in order.
    */
   score: boolean;
+  /** Milliseconds it may wait before it starts, or it fails with E_TIMEOUT; 0: no limit. */
+  queueTimeoutMs: number;
+  /** Prompts share cached blocks with those of equal salt alone. */
+  salt: string;
+  /** Whether it uses the prefix cache and fills it. */
+  cache: boolean;
+  /** The session it continues; 0: none. */
+  session: number;
 }
 
 /** Log-probabilities of a run of tokens: `values[i]` of token i, its alternatives at [i * count, (i + 1) * count). */
@@ -156,6 +174,16 @@ export type NativeEvent =
   | { type: "finish"; id: number; reason: "stop" | "length"; cachedTokens: number; timings: NativeTimings }
   | { type: "cancelled"; id: number; cachedTokens: number; timings: NativeTimings }
   | { type: "error"; id: number; error: NativeFailure }
+  /**
+   * KV blocks are short: the request gave `blocks` up, to be copied back ("swapped", later "restored") or computed anew
+   * ("recomputed"); "smaller-batch": fewer sequences run from now on, `id` being the one whose preemption led to it.
+   */
+  | {
+      type: "pressure";
+      action: "swapped" | "recomputed" | "restored" | "smaller-batch";
+      id: number;
+      blocks: number;
+    }
   /** The engine is in its failed state; every open request has had its "error" event. */
   | { type: "failed"; error: NativeFailure }
   /** All memory is back and the thread has ended. The last event. */
@@ -172,13 +200,33 @@ export interface NativeEngineInfo {
 
 export interface NativeStats {
   running: number;
+  /** For their turn; `preempted` of them have run before, `swapped` of those are in host memory. */
   waiting: number;
+  preempted: number;
+  swapped: number;
+  /** Blocks of 64 tokens that exist = used (by open requests) + cached (kept for prompts to come) + free; max may exist. */
   kvBlocks: number;
   kvBlocksUsed: number;
+  kvBlocksCached: number;
+  kvBlocksFree: number;
   kvBlocksMax: number;
+  blockBytes: number;
   steps: number;
+  /** Prompt tokens computed, and prompt tokens that the prefix cache had. */
   promptTokens: number;
+  cachedTokens: number;
   generatedTokens: number;
+  preemptions: number;
+  /** A decode step, moving average. */
+  stepMs: number;
+  /** Between two tokens of a stream, median of the last 128 rounds. */
+  interTokenMs: number;
+  /** From a step's end to the start of the next, moving average: the device waits for the host. */
+  hostMsPerStep: number;
+  /** What load and the latency target allow now: sequences that run, prompt rows of a step while others decode. */
+  limits: { sequences: number; stepTokens: number };
+  /** Generated, of the last seconds; 0 when nothing is open. */
+  tokensPerSecond: number;
 }
 
 /** One engine: a thread that loads the weights and then steps. All methods return at once and never throw after dispose. */
@@ -193,6 +241,19 @@ export interface NativeEngine {
   stats(): NativeStats;
   /** Cancels everything, frees everything; "disposed" follows. Safe at any moment, also while loading, and twice. */
   dispose(): void;
+}
+
+/** Of one GPU, as the driver's management library (NVML) has it; null where the card or the driver does not say. */
+export interface NativeGpuStatus {
+  /** Percent of the last moment (up to a second) in which a kernel ran. */
+  utilization: number | null;
+  /** Bytes, taken by anyone. */
+  memoryUsed: number | null;
+  memoryTotal: number | null;
+  /** Degrees Celsius. */
+  temperature: number | null;
+  /** Watts. */
+  power: number | null;
 }
 
 export interface NativeCeilings {
@@ -215,6 +276,8 @@ export interface NativeBinding {
     threads: number;
     family: string;
   }): Promise<NativeCeilings>;
+  /** Of a CUDA device; null without NVML or where it does not know the device. */
+  gpuStatus(deviceIndex: number): NativeGpuStatus | null;
   version: string;
 }
 

@@ -1,20 +1,17 @@
-/** The options of requests and of loading: what they mean, their ranges and defaults, and the checks of them. */
+/**
+ * The options of requests: what they mean, their ranges and defaults, and the checks of them. Of loading:
+ * load-options.ts.
+ */
 import {
   checkBoolean,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkSignal,
   checkString,
   checkTokenIds,
-  checkWord,
-  found,
   outOfRange,
   wrongType,
 } from "./arguments";
-import type { LoadProgress } from "./engine-client";
-import { R1Error } from "./errors";
-import type { Precision } from "./native";
 import { type CheckedSampling, type SamplingOptions, samplingChecks } from "./sampling/options";
 
 /** How text in a prompt becomes ids. Neither concerns messages, which always use the template, nor ids. */
@@ -32,10 +29,24 @@ export interface RunOptions {
   /** 0 (last) to 9 (first): who is served when not all can be. Default 5. */
   priority?: number;
   /**
-   * Milliseconds, 1 to 2^31 − 1, from the call (of `stream`: from the first `next()`) until it rejects with `E_TIMEOUT`.
-   * Default: none.
+   * Milliseconds, 1 to 2^31 − 1, from the call (of `stream`: from the first `next()`) until it rejects with
+   * `E_TIMEOUT`. Default: none.
    */
   timeoutMs?: number;
+  /**
+   * Milliseconds, 1 to 2^31 − 1, that it may wait for its turn in the engine before it rejects with `E_TIMEOUT`; once
+   * it runs, only `timeoutMs` counts. Default: none.
+   */
+  queueTimeoutMs?: number;
+  /**
+   * Requests share cached keys, values and results only with those of equal salt: give each tenant one of its own, so
+   * that none can learn from response times what others have asked. Up to 1024 characters. Default "".
+   */
+  salt?: string;
+  /**
+   * Whether it may use and fill the prefix cache and the result cache. It changes times, never tokens. Default: true.
+   */
+  cache?: boolean;
 }
 
 /** Options of `stream`, `chat`, `generate` and `complete`. An unknown name is a `TypeError`. */
@@ -45,7 +56,9 @@ export interface RequestOptions extends SamplingOptions, PromptOptions, RunOptio
    * the context leaves, at most 32768.
    */
   maxNewTokens?: number;
-  /** Stop ids are banned, and stop strings not looked for, until so many tokens exist: 0 to `maxNewTokens`. Default 0. */
+  /**
+   * Stop ids are banned, and stop strings not looked for, until so many tokens exist: 0 to `maxNewTokens`. Default 0.
+   */
   minNewTokens?: number;
   /** Answers to generate, 1 to 64, each with draws of its own under the same seed. Default 1. */
   n?: number;
@@ -58,9 +71,10 @@ export interface RequestOptions extends SamplingOptions, PromptOptions, RunOptio
   /** Does not stop at the ids of generation_config.json; `stopTokens` given beside it still counts. Default: false. */
   ignoreEos?: boolean;
   /**
-   * `false` answers messages without thinking first: where the chat template ends the prompt inside an open `<think>`, the
-   * prompt is continued to an empty block, `<think>\n\n</think>\n\n`, and a template that asks for `enable_thinking` is told.
-   * No effect on templates without reasoning, nor on token ids, texts and holes. Default: true.
+   * `false` answers messages without thinking first: where the chat template ends the prompt inside an open `<think>`,
+   * the prompt is continued to an empty block, `<think>\n\n</think>\n\n`, and a template that asks for
+   * `enable_thinking` is told. No effect on templates without reasoning, nor on token ids, texts and holes. Default:
+   * true.
    */
   reasoning?: boolean;
 }
@@ -69,63 +83,6 @@ export interface RequestOptions extends SamplingOptions, PromptOptions, RunOptio
 export interface LogprobsOptions extends PromptOptions, RunOptions {
   /** Adds the N best tokens of each position, 0 to 20. Default 0: none. */
   top?: number;
-}
-
-/** Something that is not right, but does not keep the model from working. */
-export interface Warning {
-  /**
-   * `default-model`: no `modelPath` was given, and the embedded model is used; `device-fallback`: no GPU could be used;
-   * `long-context`: more tokens than the model was made for; `short-context`: the KV cache cannot hold the `contextLength`
-   * asked for.
-   */
-  code: "default-model" | "device-fallback" | "long-context" | "short-context";
-  /** One sentence or two, with the figures. */
-  message: string;
-}
-
-/** Options of `DeepSeekR1.load`. */
-export interface LoadOptions {
-  /**
-   * A Hugging Face model folder: config.json, tokenizer.json, *.safetensors. Default: r1-nano, the small demonstration
-   * model that the package brings along, with a warning that says so.
-   */
-  modelPath?: string;
-  /**
-   * `"cuda:1"` is the second GPU, `"cuda"` the first. `"auto"`, the default, is the first GPU if it can be used, else
-   * the CPU, with a warning that says why.
-   */
-  device?: "auto" | "cpu" | "cuda" | `cuda:${number}`;
-  /**
-   * Type of activations and of the KV cache. Default: `"f32"` on the CPU; on a GPU `"bf16"`, or `"fp16"` where the card
-   * has no bf16.
-   */
-  precision?: Precision;
-  /** Reserved for weights quantized while loading: `E_UNSUPPORTED` in this version. */
-  quantization?: string;
-  /**
-   * Tokens a sequence may reach, prompt included, from 1. Beyond what the model was made for, which is the default, there
-   * is a warning.
-   */
-  contextLength?: number;
-  /** In place of config.json's `rope_scaling`, for example `{ rope_type: "yarn", factor: 4 }`; it must name a type. */
-  ropeScaling?: Readonly<Record<string, unknown>>;
-  /**
-   * Bytes the KV cache may grow to; it starts empty. Default: 90 % of what weights and workspace leave free on a GPU, a
-   * quarter of the available memory on the CPU.
-   */
-  kvMemory?: number;
-  /** Bytes of the device's memory the model may take in all. Default: what is free. */
-  memoryLimit?: number;
-  /** Requests served at the same time at most, 1 to 1024; more wait. Up to 64 share a decode step. Default 64. */
-  maxSequences?: number;
-  /** Threads of the CPU backend, 1 to 1024. Default: the cores this process may use. */
-  threads?: number;
-  /** Told how far the load is; what it throws fails the load. */
-  onProgress?: (progress: LoadProgress) => void;
-  /** Told of each {@link Warning} at once; `model.on("warning")` hears of them too. */
-  onWarning?: (warning: Warning) => void;
-  /** Aborting gives back what was taken and rejects with an `AbortError`. */
-  signal?: AbortSignal;
 }
 
 /** Request options as they are used. */
@@ -151,15 +108,16 @@ const MAX_TOKENS = 0x7fffffff;
 /** setTimeout takes no more. */
 const MAX_MILLISECONDS = 0x7fffffff;
 const MAX_TOP_LOGPROBS = 20;
-const MAX_SEQUENCES = 1024;
-export const DEFAULT_SEQUENCES = 64;
-export const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
+const MAX_SALT = 1024;
 
 const promptChecks = { addSpecialTokens: boolean, parseSpecial: boolean };
 const runChecks = {
   signal: (value: unknown, name: string) => checkSignal(name, value),
   priority: integer(0, 9),
   timeoutMs: integer(1, MAX_MILLISECONDS),
+  queueTimeoutMs: integer(1, MAX_MILLISECONDS),
+  salt: checkSalt,
+  cache: boolean,
 };
 
 const requestChecks = {
@@ -194,6 +152,12 @@ export function checkLogprobsOptions(options: unknown): LogprobsOptions {
   });
 }
 
+function checkSalt(value: unknown, name: string): string {
+  const salt = checkString(name, value);
+  if (salt.length > MAX_SALT) throw outOfRange(name, `a string of at most ${MAX_SALT} characters`, value);
+  return salt;
+}
+
 function checkStop(value: unknown, name: string): string[] {
   if (typeof value !== "string" && !Array.isArray(value))
     throw wrongType(name, "a string or an array of strings", value);
@@ -203,65 +167,4 @@ function checkStop(value: unknown, name: string): string[] {
     if (checkString(where, text) === "") throw outOfRange(where, "a string of at least one character", text);
     return text;
   });
-}
-
-/** Where to load, taken apart. */
-export interface Device {
-  kind: "auto" | "cpu" | "cuda";
-  index: number;
-}
-
-type LoadTable = Omit<LoadOptions, "device"> & { device: Device };
-export type CheckedLoad = Omit<LoadTable, "quantization">;
-
-const loadChecks: { [K in keyof LoadTable]-?: Check<LoadTable[K]> } = {
-  modelPath: checkModelPath,
-  device: checkDevice,
-  precision: (value, name) => checkWord(name, value, PRECISIONS),
-  quantization: (value, name) => checkString(name, value),
-  contextLength: integer(1, MAX_TOKENS),
-  ropeScaling: checkRopeScaling,
-  kvMemory: integer(1),
-  memoryLimit: integer(1),
-  maxSequences: integer(1, MAX_SEQUENCES),
-  threads: integer(1, 1024),
-  onProgress: (value, name) => checkFunction(name, value as LoadTable["onProgress"]),
-  onWarning: (value, name) => checkFunction(name, value as LoadTable["onWarning"]),
-  signal: (value, name) => checkSignal(name, value),
-};
-
-/** @throws TypeError, RangeError; R1Error E_UNSUPPORTED for `quantization` */
-export function checkLoadOptions(options: unknown): CheckedLoad {
-  const checked = checkOptions<LoadTable>("options", options, loadChecks);
-  const { modelPath, device = { kind: "auto", index: 0 }, quantization, ...rest } = checked;
-  if (quantization !== undefined) {
-    throw new R1Error(
-      "E_UNSUPPORTED",
-      `quantization ${found(quantization)} is not supported by this version, which loads weights as they are stored. ` +
-        "Leave the option out.",
-    );
-  }
-  return { modelPath, device, ...rest };
-}
-
-function checkModelPath(value: unknown, name: string): string {
-  if (checkString(name, value) === "") throw outOfRange(name, "the path of a model folder", value);
-  return value as string;
-}
-
-export function checkDevice(value: unknown, name: string): Device {
-  const match = /^(auto|cpu|cuda)(?::(\d{1,3}))?$/.exec(checkString(name, value));
-  if (!match || (match[2] !== undefined && match[1] !== "cuda")) {
-    throw outOfRange(name, '"auto", "cpu", "cuda" or "cuda:N"', value);
-  }
-  return { kind: match[1] as Device["kind"], index: Number(match[2] ?? 0) };
-}
-
-function checkRopeScaling(value: unknown, name: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrongType(name, "an object such as config.json's rope_scaling", value);
-  }
-  const { rope_type, type = rope_type } = value as Record<string, unknown>;
-  if (typeof type !== "string") throw wrongType(`${name}.rope_type`, 'a string such as "yarn"', type);
-  return value as Record<string, unknown>;
 }

@@ -7,7 +7,7 @@ export type FinishReason = "stop" | "length";
 /** Tokens of a request. */
 export interface Usage {
   promptTokens: number;
-  /** Prompt tokens whose keys and values were in the cache already. */
+  /** Prompt tokens that did not have to be computed: their keys and values, or the whole answer, were there already. */
   cachedTokens: number;
   /** `tokens.length` of the result. */
   completionTokens: number;
@@ -46,6 +46,13 @@ export interface Result {
   timings: Timings;
   /** The seed that was used. */
   seed: number;
+  /**
+   * The answer was computed for an equal request before or meanwhile (`LoadOptions.resultCache`): all prompt tokens
+   * count as cached, and `timings` are what this request waited. Absent otherwise.
+   */
+  cached?: true;
+  /** `modelPath` of the second model, where that answered (`LoadOptions.onTimeout`). Absent otherwise. */
+  answeredBy?: string;
   /** One entry per token, when `logprobs` was asked for. */
   logprobs?: TokenLogprob[];
   /** All answers, when `n` is above 1; the fields beside this one are those of the first. */

@@ -1,6 +1,6 @@
 // Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records a whole suite in
 // OUT/DEVICE-SUITE.json. Builds first, so that no figure is of a stale binary. Exits with 1 when a floor was missed.
-//   node scripts/bench.mjs [cpu|cuda] [--kind decode] [--model 7b] [--out bench/results]
+//   node scripts/bench.mjs [cpu|cuda|serve] [--kind decode] [--model 7b] [--out bench/results]
 //   R1_COMMIT   what to record as the commit where there is no git checkout
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -29,12 +29,18 @@ if (!Object.hasOwn(suites, suite)) {
 
 /** Whether a floor was reached, as one line. A share of a rate that the device does not have is not measured. */
 function judge(floor, rows) {
-  const row = rows.find((candidate) => floor.sequences === undefined || candidate.sequences === floor.sequences);
+  const row = rows.find(
+    ({ sequences, load }) => (floor.sequences ?? sequences) === sequences && (floor.load ?? load) === load,
+  );
   const value = row?.[floor.column];
   if (typeof value !== "number") return { reached: true, text: `not measured  ${floor.column}` };
   const reached = value >= (floor.min ?? -Infinity) && value <= (floor.max ?? Infinity);
   const bound = floor.min === undefined ? `at most ${floor.max}` : `at least ${floor.min}`;
-  const where = floor.sequences === undefined ? "" : ` of ${floor.sequences} sequences`;
+  const where = floor.load
+    ? ` at ${floor.load}`
+    : floor.sequences === undefined
+      ? ""
+      : ` of ${floor.sequences} sequences`;
   return {
     reached,
     text: `${reached ? "reached" : "MISSED "}  ${floor.column}${where}: ${value.toFixed(3)}, ${bound}`,

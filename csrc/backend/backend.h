@@ -82,6 +82,12 @@ class KvPool {
   int64_t max_blocks = 0, blocks = 0;
 };
 
+/** A block of a KV pool and the block_bytes() of host memory that it is copied to or from. */
+struct BlockCopy {
+  int32_t block;
+  void* host;
+};
+
 // ---- a step --------------------------------------------------------------------------------------------------------
 
 /** A sequence's part of a step. Its rows are neighbours, in order of their slots. */
@@ -254,6 +260,17 @@ class Backend {
   /** A vector (one column per element) as float32. */
   virtual std::unique_ptr<Buffer> load_vector(const WeightParts& parts) = 0;
   virtual std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) = 0;
+
+  /** Makes block `to` a copy of block `from`, in order with the steps. */
+  virtual void copy_block(const KvPool& kv, int32_t from, int32_t to);
+
+  // -- swapping KV blocks out and back, in order with the steps; where the KV cache lies in host memory anyway there is
+  //    none: allocate_host gives null and the copies throw kUnsupported
+  /** Page-locked host memory for copies that the device makes; throws kOutOfMemory. Null: blocks cannot be copied. */
+  virtual std::unique_ptr<Buffer> allocate_host(int64_t bytes);
+  /** Neither waits for the copies; host memory may be given to other copies at once, but not read. */
+  virtual void copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count);
+  virtual void copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count);
 
   // -- a step: begin_step, run(forward), read_results
   virtual const StepView& begin_step(const Step& step) = 0;

@@ -28,6 +28,10 @@ std::string_view error_code_name(ErrorCode code) {
       return "E_DEVICE_LOST";
     case ErrorCode::kDisposed:
       return "E_DISPOSED";
+    case ErrorCode::kOverloaded:
+      return "E_OVERLOADED";
+    case ErrorCode::kTimeout:
+      return "E_TIMEOUT";
   }
   return "E_INTERNAL";
 }

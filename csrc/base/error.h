@@ -18,6 +18,8 @@ enum class ErrorCode {
   kSampling,    // no token can be drawn: empty set, NaN or +inf logits
   kDeviceLost,  // a sticky device error: the engine is in its failed state
   kDisposed,
+  kOverloaded,  // the queue is full
+  kTimeout,     // a request waited longer than it was to
 };
 
 /** "E_OUT_OF_MEMORY" and so on: the codes that users see. */

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace r1 {
 namespace {
@@ -76,6 +77,20 @@ const char* stage_name(LoadStage stage) {
   return "";
 }
 
+const char* action_name(PressureAction action) {
+  switch (action) {
+    case PressureAction::kSwapped:
+      return "swapped";
+    case PressureAction::kRecomputed:
+      return "recomputed";
+    case PressureAction::kRestored:
+      return "restored";
+    case PressureAction::kSmallerBatch:
+      return "smaller-batch";
+  }
+  return "";
+}
+
 /** Sets `type` and the fields of one event. */
 struct EventWriter {
   Napi::Env env;
@@ -133,6 +148,12 @@ struct EventWriter {
     to.Set("id", number(env, e.id));
     to.Set("error", failure_to_js(env, e.failure));
   }
+  void operator()(const PressureEvent& e) {
+    to.Set("type", "pressure");
+    to.Set("action", action_name(e.action));
+    to.Set("id", number(env, e.id));
+    to.Set("blocks", number(env, e.blocks));
+  }
   void operator()(const FailedEvent& e) {
     to.Set("type", "failed");
     to.Set("error", failure_to_js(env, e.failure));
@@ -149,15 +170,33 @@ Napi::Object event_to_js(Napi::Env env, const Event& event) {
 }
 
 Napi::Object stats_to_js(Napi::Env env, const EngineStats& stats) {
+  auto limits = Napi::Object::New(env);
+  limits.Set("sequences", stats.limits.sequences);
+  limits.Set("stepTokens", stats.limits.step_tokens);
   auto to = Napi::Object::New(env);
-  to.Set("running", number(env, stats.running));
-  to.Set("waiting", number(env, stats.waiting));
-  to.Set("kvBlocks", number(env, stats.kv_blocks));
-  to.Set("kvBlocksUsed", number(env, stats.kv_blocks_used));
-  to.Set("kvBlocksMax", number(env, stats.kv_blocks_max));
-  to.Set("steps", number(env, stats.steps));
-  to.Set("promptTokens", number(env, stats.prompt_tokens));
-  to.Set("generatedTokens", number(env, stats.generated_tokens));
+  const std::pair<const char*, int64_t> counts[] = {
+      {"running", stats.running},
+      {"waiting", stats.waiting},
+      {"preempted", stats.preempted},
+      {"swapped", stats.swapped},
+      {"kvBlocks", stats.kv_blocks},
+      {"kvBlocksUsed", stats.kv_blocks_used},
+      {"kvBlocksCached", stats.kv_blocks_cached},
+      {"kvBlocksFree", stats.kv_blocks_free},
+      {"kvBlocksMax", stats.kv_blocks_max},
+      {"blockBytes", stats.block_bytes},
+      {"steps", stats.steps},
+      {"promptTokens", stats.prompt_tokens},
+      {"cachedTokens", stats.cached_tokens},
+      {"generatedTokens", stats.generated_tokens},
+      {"preemptions", stats.preemptions},
+  };
+  for (const auto& [name, value] : counts) to.Set(name, number(env, value));
+  to.Set("stepMs", stats.step_ms);
+  to.Set("interTokenMs", stats.inter_token_ms);
+  to.Set("hostMsPerStep", stats.host_ms_per_step);
+  to.Set("limits", limits);
+  to.Set("tokensPerSecond", stats.tokens_per_second);
   return to;
 }
 

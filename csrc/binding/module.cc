@@ -4,6 +4,7 @@
 #include "backend/backend.h"
 #include "binding/ceilings.h"
 #include "binding/engine_wrap.h"
+#include "binding/gpu_status.h"
 
 namespace {
 
@@ -24,6 +25,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   data->engine_class = Napi::Persistent(r1::EngineWrap::define(env));
   exports.Set("createEngine", Napi::Function::New(env, create_engine, "createEngine"));
   exports.Set("describeCuda", Napi::Function::New(env, describe_cuda, "describeCuda"));
+  exports.Set("gpuStatus", Napi::Function::New(env, r1::gpu_status, "gpuStatus"));
   exports.Set("measureCeilings", Napi::Function::New(env, r1::measure_ceilings, "measureCeilings"));
   exports.Set("version", R1_VERSION);
   return exports;

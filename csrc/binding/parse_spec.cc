@@ -100,7 +100,12 @@ EngineSpec parse_load_spec(const Napi::Value& value) {
                   .kv_memory = from.integer("kvMemory", 0, kMaxSafe),
                   .memory_limit = from.integer("memoryLimit", 0, kMaxSafe),
                   .max_sequences = int32_of(from, "maxSequences", 1),
-                  .prefill_rows = int32_of(from, "prefillRows", 0)};
+                  .prefill_rows = int32_of(from, "prefillRows", 0),
+                  .step_tokens = int32_of(from, "stepTokens", 0),
+                  .max_queue = from.integer("maxQueue", 0, kMaxSafe),
+                  .target_inter_token_ms = from.number("targetInterTokenMs"),
+                  .prefix_cache = from.boolean("prefixCache"),
+                  .host_kv_memory = from.integer("hostKvMemory", 0, kMaxSafe)};
   for (const JsObject& weight : from.objects("weights")) spec.weights.push_back(parse_weight(weight));
   return spec;
 }
@@ -115,6 +120,10 @@ Request parse_request(const Napi::Value& value) {
   request.priority = int32_of(from, "priority", 0, 9);
   request.gated = from.boolean("gated");
   request.score = from.boolean("score");
+  request.queue_timeout = std::chrono::milliseconds(from.integer("queueTimeoutMs", 0, kMaxInt));
+  request.salt = from.string("salt");
+  request.cache = from.boolean("cache");
+  request.session = from.integer("session", 0, kMaxSafe);
   return request;
 }
 

@@ -72,18 +72,29 @@ void Engine::dispose() {
 
 // ---- the engine's thread
 
-/** Everything posted since the last call; with `wait`, sleeps until there is something or the engine is to stop. */
-std::vector<Engine::Command> Engine::take_commands(bool wait) {
-  std::unique_lock lock(mutex_);
-  if (wait) changed_.wait(lock, [this] { return !commands_.empty() || stopping_->load(); });
+/** Everything posted since the last call. */
+std::vector<Engine::Command> Engine::take_commands() {
+  const std::lock_guard lock(mutex_);
   return std::exchange(commands_, {});
+}
+
+/** Sleeps until there is a command, the engine is to stop, or `deadline` comes. */
+void Engine::wait(std::optional<Clock::time_point> deadline) {
+  std::unique_lock lock(mutex_);
+  const auto ready = [this] { return !commands_.empty() || stopping_->load(); };
+  if (deadline) {
+    changed_.wait_until(lock, *deadline, ready);
+  } else {
+    changed_.wait(lock, ready);
+  }
 }
 
 void Engine::run() {
   const std::optional<Failure> failure = serve();
   // By now all memory is back. A failed engine stays to answer requests until it is disposed.
   while (failure && !stopping_->load()) {
-    reject(take_commands(true), *failure);
+    wait({});
+    reject(take_commands(), *failure);
     events_.flush();
   }
   end();
@@ -100,7 +111,13 @@ std::optional<Failure> Engine::serve() {
     });
     const GeneratorOptions options{.context_length = spec_.context_length,
                                    .max_sequences = spec_.max_sequences,
-                                   .prefill_rows = loaded.prefill_rows};
+                                   .prefill_rows = loaded.prefill_rows,
+                                   .step_tokens = loaded.step_tokens,
+                                   .step_tokens_may_grow = spec_.step_tokens == 0,
+                                   .max_queue = loaded.max_queue,
+                                   .target_inter_token_ms = spec_.target_inter_token_ms,
+                                   .prefix_cache = spec_.prefix_cache,
+                                   .host_kv_memory = spec_.host_kv_memory};
     const auto report = [this](const EngineStats& stats) {
       publish(stats);
       events_.flush();
@@ -130,7 +147,8 @@ std::optional<Failure> Engine::generate(Generator& generator) {
   std::vector<Command> commands;
   try {
     while (!stopping_->load()) {
-      commands = take_commands(!worked);
+      if (!worked) wait(generator.next_deadline());
+      commands = take_commands();
       std::reverse(commands.begin(), commands.end());
       while (!commands.empty()) {  // one by one: those left when the device fails have to be answered
         Command command = std::move(commands.back());

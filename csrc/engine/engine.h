@@ -49,7 +49,8 @@ class Engine {
   using Command = std::variant<Request, Cancel, Verdict>;
 
   void post(Command command);
-  std::vector<Command> take_commands(bool wait);
+  std::vector<Command> take_commands();
+  void wait(std::optional<Clock::time_point> deadline);
   void run();
   std::optional<Failure> serve();
   std::optional<Failure> generate(Generator& generator);

@@ -46,6 +46,11 @@ struct EngineSpec {
   int64_t memory_limit = 0;  // 0: what the device has free
   int32_t max_sequences = 1;
   int32_t prefill_rows = 0;  // 0 chooses
+  int32_t step_tokens = 0;   // 0 chooses (loader.cc) and adapts
+  int64_t max_queue = 0;     // 0 chooses (loader.cc)
+  double target_inter_token_ms = 0;
+  bool prefix_cache = true;
+  int64_t host_kv_memory = 0;
 };
 
 }  // namespace r1

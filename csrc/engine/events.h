@@ -19,6 +19,8 @@ struct Failure {
   std::string message;
 };
 
+enum class PressureAction : uint8_t { kSwapped, kRecomputed, kRestored, kSmallerBatch };
+
 /** Milliseconds: waiting for admission, from there to the first token, from there to the end. */
 struct Timings {
   double queue = 0, prefill = 0, decode = 0;
@@ -85,13 +87,19 @@ struct ErrorEvent {
   int64_t id;
   Failure failure;
 };
+/** What was done because KV blocks are short (scheduler.h). */
+struct PressureEvent {
+  PressureAction action;
+  int64_t id;
+  int64_t blocks;
+};
 struct FailedEvent {
   Failure failure;
 };
 struct DisposedEvent {};
 
 using Event = std::variant<ProgressEvent, ReadyEvent, LoadFailedEvent, TokensEvent, ScoresEvent, GateEvent, FinishEvent,
-                           CancelledEvent, ErrorEvent, FailedEvent, DisposedEvent>;
+                           CancelledEvent, ErrorEvent, PressureEvent, FailedEvent, DisposedEvent>;
 
 /**
  * Events on their way to JavaScript. Consecutive token (or score) events of a request are merged, so what a slow reader

@@ -12,16 +12,20 @@
 namespace r1 {
 namespace {
 
-double milliseconds(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
-
-Timings timings_of(const Sequence& s) {
-  const Clock::time_point now = Clock::now();
+Timings timings_of(const Sequence& s, Clock::time_point now) {
   const Clock::time_point admitted = s.admitted.value_or(now), first_token = s.first_token.value_or(now);
   return {.queue = milliseconds(s.request.submitted, admitted),
           .prefill = milliseconds(admitted, first_token),
           .decode = milliseconds(first_token, now)};
+}
+
+LimitOptions limit_options(const GeneratorOptions& options) {
+  const bool may_grow = options.step_tokens_may_grow;
+  return {
+      .most = {.sequences = options.max_sequences,
+               .step_tokens = may_grow ? options.prefill_rows : std::min(options.step_tokens, options.prefill_rows)},
+      .step_tokens = options.step_tokens,
+      .target_ms = options.target_inter_token_ms};
 }
 
 Failure sampling_failure(SampleStatus status) {
@@ -42,11 +46,16 @@ Generator::Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOption
     : backend_(backend),
       events_(events),
       report_(std::move(report)),
-      options_(options),
+      options_(std::move(options)),
       vocab_(model.config().vocab),
       blocks_(kv),
-      scheduler_(blocks_, {.max_sequences = options.max_sequences, .prefill_rows = options.prefill_rows}),
-      runner_(backend, model, kv, stopping) {}
+      cache_(blocks_, options_.prefix_cache, [&](int32_t from, int32_t to) { backend.copy_block(kv, from, to); }),
+      swap_(backend, kv, options_.host_kv_memory),
+      scheduler_(blocks_, cache_, swap_, options_.prefill_rows),
+      runner_(backend, model, kv, stopping, options_.now),
+      limits_(limit_options(options_)) {
+  scheduler_.set_limits(limits_.current());
+}
 
 /** Tokens a sequence may reach: of the context, and of the KV pool. */
 int32_t Generator::max_length() const {
@@ -75,8 +84,21 @@ void Generator::check_fits(const Request& request) const {
                ". Shorten the prompt, or load the model with more kvMemory.");
 }
 
+/** Whether one more may wait. */
+bool Generator::has_room() {
+  const auto queued = [this] { return scheduler_.waiting() - scheduler_.preempted(); };
+  if (queued() >= options_.max_queue) scheduler_.admit(options_.now());  // those that need not wait
+  return queued() < options_.max_queue;
+}
+
 std::unique_ptr<Sequence> Generator::open(Request request) {
   check_fits(request);
+  R1_CHECK(request.session == 0, ErrorCode::kUnsupported,
+           "Session " + std::to_string(request.session) + " is not known to this engine.");
+  R1_CHECK(has_room(), ErrorCode::kOverloaded,
+           "The queue is full: " + std::to_string(options_.max_queue) + " requests wait (maxQueue) and " +
+               std::to_string(scheduler_.running()) +
+               " are being served. Try again later, or load the model with a larger maxQueue.");
   std::sort(request.stop_tokens.begin(), request.stop_tokens.end());
   auto s = std::make_unique<Sequence>(std::move(request), vocab_);
   s->max_length =
@@ -112,7 +134,7 @@ void Generator::submit(Request request) {
 
 void Generator::cancel(int64_t id) {
   const std::unique_ptr<Sequence> s = scheduler_.remove(id);
-  if (s) events_.push(CancelledEvent{id, 0, timings_of(*s)});
+  if (s) events_.push(CancelledEvent{id, s->cached_tokens, timings_of(*s, options_.now())});
 }
 
 void Generator::verdict(int64_t id, int32_t token) {
@@ -138,12 +160,50 @@ void Generator::fail(int64_t id, const Failure& failure) {
   events_.push(ErrorEvent{id, failure});
 }
 
+std::vector<int64_t> Generator::ids() const {
+  std::vector<int64_t> ids;
+  scheduler_.for_each([&](const Sequence& s) { ids.push_back(s.request.id); });
+  return ids;
+}
+
 void Generator::fail_all(const Failure& failure) {
-  for (const int64_t id : scheduler_.ids()) fail(id, failure);
+  for (const int64_t id : ids()) fail(id, failure);
 }
 
 void Generator::cancel_all() {
-  for (const int64_t id : scheduler_.ids()) cancel(id);
+  for (const int64_t id : ids()) cancel(id);
+}
+
+bool Generator::overdue(const Sequence& s, Clock::time_point now) const {
+  return s.request.queue_timeout.count() > 0 && !s.admitted && now - s.request.submitted >= s.request.queue_timeout;
+}
+
+/** Ends those that have waited too long. Whether there was one. */
+bool Generator::fail_overdue() {
+  const Clock::time_point now = options_.now();
+  overdue_.clear();
+  scheduler_.for_each([&](const Sequence& s) {
+    if (overdue(s, now)) overdue_.push_back(s.request.id);
+  });
+  for (const int64_t id : overdue_) {
+    const Request& request = scheduler_.find(id)->request;
+    const auto waited = static_cast<int64_t>(milliseconds(request.submitted, now));
+    fail(id, {ErrorCode::kTimeout, "The request waited " + std::to_string(waited) +
+                                       " ms for its turn, and its queueTimeoutMs is " +
+                                       std::to_string(request.queue_timeout.count()) +
+                                       ". Allow more, raise its priority, or send fewer requests at a time."});
+  }
+  return !overdue_.empty();
+}
+
+std::optional<Clock::time_point> Generator::next_deadline() const {
+  std::optional<Clock::time_point> next;
+  scheduler_.for_each([&](const Sequence& s) {
+    if (s.request.queue_timeout.count() == 0 || s.admitted) return;
+    const Clock::time_point at = s.request.submitted + s.request.queue_timeout;
+    if (!next || at < *next) next = at;
+  });
+  return next;
 }
 
 /** Whether there was one. */
@@ -165,27 +225,58 @@ bool Generator::fail_starved() {
 // ---- an iteration
 
 bool Generator::iterate() {
-  scheduler_.admit();
+  const bool late = fail_overdue();
+  scheduler_.admit(options_.now());
   const std::vector<StepPlan> decode = scheduler_.plan_decode();
   for (const StepPlan& plan : decode) {
     run(plan);
     report_(stats());
   }
-  const StepPlan prefill = scheduler_.plan_prefill();
+  round_.token_ms = meter_.decoded(!decode.empty(), options_.now());
+  round_.prefill_ms = meter_.take_prefill_ms();  // of the round before: it came between its tokens and these
+  const StepPlan prefill = scheduler_.plan_prefill(!decode.empty());
   if (!prefill.parts.empty()) run(prefill);
   const bool starved = fail_starved();
+  const bool worked = late || starved || !decode.empty() || !prefill.parts.empty() || prefill.found;
+  round_.prompts_left = prefill.rows_left;
+  end_round();
+  if (!worked) meter_.idle();
   report_(stats());
-  return starved || !decode.empty() || !prefill.parts.empty();
+  return worked;
+}
+
+/** Tells of memory pressure, and sets the limits of the next round. */
+void Generator::end_round() {
+  round_.now = options_.now();
+  round_.running = scheduler_.running();
+  round_.waiting = scheduler_.waiting();
+  round_.free_share = static_cast<double>(blocks_.available()) / static_cast<double>(blocks_.capacity());
+  round_.preempted = false;
+  int64_t victim = 0;
+  for (PressureEvent& step : scheduler_.take_pressure()) {
+    if (step.action != PressureAction::kRestored) {
+      ++meter_.preemptions;
+      round_.preempted = true;
+      victim = step.id;
+    }
+    events_.push(step);
+  }
+  limits_.update(round_);
+  if (limits_.lowered()) {
+    events_.push(PressureEvent{.action = PressureAction::kSmallerBatch, .id = victim, .blocks = 0});
+  }
+  scheduler_.set_limits(limits_.current());
+  meter_.update_rate(round_.now, round_.running + round_.waiting > 0);
 }
 
 void Generator::run(const StepPlan& plan) {
   const std::vector<SampleResult>& results = runner_.run(plan);
-  ++steps_;
+  meter_.step(plan.numeric_class == NumericClass::kDecode, runner_.begun(), runner_.ended());
   int32_t logit = 0;
   for (const StepPart& part : plan.parts) {
     Sequence& s = *part.sequence;
-    s.computed = part.first + part.rows;
-    if (plan.numeric_class == NumericClass::kPrefill) prompt_tokens_ += part.rows;
+    scheduler_.computed(part);
+    if (plan.numeric_class == NumericClass::kPrefill) meter_.prompt_tokens += part.rows;
     const int32_t count = part.logit_count(), first = std::exchange(logit, logit + count);
     if (s.request.score) {
       take_scores(s, part, results.data() + first);
@@ -229,10 +320,10 @@ void Generator::take_result(Sequence& s, const SampleResult& result, int32_t log
 
 /** The next token of a sequence is known. */
 void Generator::append(Sequence& s, const SampleResult& result) {
-  if (!s.first_token) s.first_token = Clock::now();
+  if (!s.first_token) s.first_token = options_.now();
   s.tokens.push_back(result.token);
   s.sampler.add_output(result.token);
-  ++generated_tokens_;
+  ++meter_.generated_tokens;
   const bool has_logprobs = s.sampler.logprobs() >= 0;
   TokensEvent event{.id = s.request.id, .tokens = {result.token}, .has_logprobs = has_logprobs, .logprobs = {}};
   if (has_logprobs) {
@@ -250,7 +341,7 @@ void Generator::append(Sequence& s, const SampleResult& result) {
 
 void Generator::finish(Sequence& s, bool stopped) {
   const std::unique_ptr<Sequence> gone = scheduler_.remove(s.request.id);
-  events_.push(FinishEvent{gone->request.id, stopped, 0, timings_of(*gone)});
+  events_.push(FinishEvent{gone->request.id, stopped, gone->cached_tokens, timings_of(*gone, options_.now())});
 }
 
 // ---- the rest
@@ -260,12 +351,13 @@ void Generator::warm_up() {
   request.id = 1;
   request.prompt = {0};
   request.max_new_tokens = 2;
+  request.cache = false;
   auto sequence = std::make_unique<Sequence>(std::move(request), vocab_);
   Sequence& s = *sequence;
   s.max_length = 3;
   scheduler_.add(std::move(sequence));
-  scheduler_.admit();
-  const StepPlan prefill = scheduler_.plan_prefill();
+  scheduler_.admit(options_.now());
+  const StepPlan prefill = scheduler_.plan_prefill(false);
   if (!prefill.parts.empty()) {
     runner_.run(prefill);
     s.computed = 1;
@@ -277,14 +369,20 @@ void Generator::warm_up() {
 }
 
 EngineStats Generator::stats() const {
-  return {.running = scheduler_.running(),
-          .waiting = scheduler_.waiting(),
-          .kv_blocks = blocks_.mapped(),
-          .kv_blocks_used = blocks_.used(),
-          .kv_blocks_max = blocks_.capacity(),
-          .steps = steps_,
-          .prompt_tokens = prompt_tokens_,
-          .generated_tokens = generated_tokens_};
+  EngineStats stats{.running = scheduler_.running(),
+                    .waiting = scheduler_.waiting(),
+                    .preempted = scheduler_.preempted(),
+                    .swapped = scheduler_.swapped(),
+                    .kv_blocks = blocks_.mapped(),
+                    .kv_blocks_used = blocks_.used(),
+                    .kv_blocks_cached = blocks_.idle(),
+                    .kv_blocks_free = blocks_.unused(),
+                    .kv_blocks_max = blocks_.capacity(),
+                    .block_bytes = blocks_.layout().block_bytes(),
+                    .cached_tokens = scheduler_.cached_tokens(),
+                    .limits = limits_.current()};
+  meter_.fill(stats);
+  return stats;
 }
 
 }  // namespace r1

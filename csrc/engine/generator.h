@@ -5,26 +5,32 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
+#include "engine/batch_limits.h"
 #include "engine/block_allocator.h"
+#include "engine/engine_stats.h"
 #include "engine/events.h"
+#include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
 #include "engine/step_runner.h"
+#include "engine/swap_space.h"
 
 namespace r1 {
-
-/** A snapshot (lib/native.ts's NativeStats). */
-struct EngineStats {
-  int64_t running = 0, waiting = 0;
-  int64_t kv_blocks = 0, kv_blocks_used = 0, kv_blocks_max = 0;
-  int64_t steps = 0, prompt_tokens = 0, generated_tokens = 0;
-};
 
 struct GeneratorOptions {
   int32_t context_length = 0;
   int32_t max_sequences = 1;
   int32_t prefill_rows = 1;
+  int32_t step_tokens = 1;            // prompt rows of a step while sequences decode
+  bool step_tokens_may_grow = false;  // up to prefill_rows, with the queue
+  int64_t max_queue = 1;              // requests that wait
+  double target_inter_token_ms = 0;   // 0: none
+  bool prefix_cache = true;
+  int64_t host_kv_memory = 0;                           // bytes for swapped sequences
+  std::function<Clock::time_point()> now = Clock::now;  // tests bring a clock of their own
 };
 
 class Generator {
@@ -43,6 +49,8 @@ class Generator {
    * nothing to do. An exception means that the backend failed: end everything with fail_all().
    */
   bool iterate();
+  /** When iterate() has something to do though nothing was asked: a waiting request's time is up. */
+  std::optional<Clock::time_point> next_deadline() const;
 
   void fail_all(const Failure& failure);
   void cancel_all();
@@ -51,10 +59,15 @@ class Generator {
   void warm_up();
 
   EngineStats stats() const;
+  const Scheduler& scheduler() const { return scheduler_; }
+  const BlockAllocator& blocks() const { return blocks_; }
+  const PrefixCache& cache() const { return cache_; }
+  const SwapSpace& swap() const { return swap_; }
 
  private:
   std::unique_ptr<Sequence> open(Request request);
   void check_fits(const Request& request) const;
+  bool has_room();
   void run(const StepPlan& plan);
   void take_scores(Sequence& s, const StepPart& part, const SampleResult* results);
   // After these three the sequence may have ended and be gone.
@@ -63,6 +76,10 @@ class Generator {
   void finish(Sequence& s, bool stopped);
   void fail(int64_t id, const Failure& failure);
   bool fail_starved();
+  bool fail_overdue();
+  bool overdue(const Sequence& s, Clock::time_point now) const;
+  void end_round();
+  std::vector<int64_t> ids() const;
   int32_t max_length() const;
 
   Backend& backend_;
@@ -71,9 +88,14 @@ class Generator {
   GeneratorOptions options_;
   int32_t vocab_;
   BlockAllocator blocks_;
+  PrefixCache cache_;
+  SwapSpace swap_;
   Scheduler scheduler_;
   StepRunner runner_;
-  int64_t steps_ = 0, prompt_tokens_ = 0, generated_tokens_ = 0;
+  BatchLimits limits_;
+  EngineMeter meter_;
+  Round round_;
+  std::vector<int64_t> overdue_;
 };
 
 }  // namespace r1

@@ -12,6 +12,9 @@ namespace r1 {
 namespace {
 
 constexpr int32_t kCudaPrefillRows = 2048, kCpuPrefillRows = 512;
+// Prompt rows beside decoding: a 7B step of so many takes an H200 about as long as four decode steps.
+constexpr int32_t kCudaStepTokens = 512, kCpuStepTokens = 64;
+constexpr int64_t kQueue = 1024;
 constexpr int32_t kMaxPrefillRows = 65536, kMaxSequences = 4096;
 
 void check_not_cancelled(const CancelFlag& cancelled) {
@@ -24,8 +27,12 @@ void check_spec(const EngineSpec& spec) {
            "maxSequences must be from 1 to " + std::to_string(kMaxSequences) + ".");
   R1_CHECK(spec.prefill_rows >= 0 && spec.prefill_rows <= kMaxPrefillRows, ErrorCode::kInvalidArgument,
            "prefillRows must be from 0 to " + std::to_string(kMaxPrefillRows) + ".");
-  R1_CHECK(spec.kv_memory >= 0 && spec.memory_limit >= 0, ErrorCode::kInvalidArgument,
-           "kvMemory and memoryLimit must be at least 0.");
+  R1_CHECK(spec.step_tokens >= 0 && spec.step_tokens <= kMaxPrefillRows, ErrorCode::kInvalidArgument,
+           "stepTokens must be from 0 to " + std::to_string(kMaxPrefillRows) + ".");
+  R1_CHECK(spec.max_queue >= 0 && spec.target_inter_token_ms >= 0, ErrorCode::kInvalidArgument,
+           "maxQueue and targetInterTokenMs must be at least 0.");
+  R1_CHECK(spec.kv_memory >= 0 && spec.memory_limit >= 0 && spec.host_kv_memory >= 0, ErrorCode::kInvalidArgument,
+           "kvMemory, memoryLimit and hostKvMemory must be at least 0.");
 }
 
 std::shared_ptr<TensorSource> make_source(const PartSpec& part, const std::vector<std::shared_ptr<TensorFile>>& files,
@@ -84,6 +91,8 @@ LoadedModel load_model(const EngineSpec& spec, const BackendFactory& factory, co
 
   LoadedModel loaded;
   loaded.prefill_rows = prefill_rows;
+  loaded.step_tokens = spec.step_tokens > 0 ? spec.step_tokens : cuda ? kCudaStepTokens : kCpuStepTokens;
+  loaded.max_queue = spec.max_queue > 0 ? spec.max_queue : kQueue;
   const BackendOptions options = backend_options(spec, prefill_rows);
   loaded.backend = factory(options, spec.device);
   Backend& backend = *loaded.backend;

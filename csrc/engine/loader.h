@@ -17,7 +17,8 @@ struct LoadedModel {
   std::unique_ptr<Model> model;
   std::unique_ptr<KvPool> kv;
   EngineInfo info;
-  int32_t prefill_rows = 0;
+  int32_t prefill_rows = 0, step_tokens = 0;
+  int64_t max_queue = 0;
 };
 
 using BackendFactory = std::function<std::unique_ptr<Backend>(const BackendOptions& options, const DeviceSpec& device)>;

@@ -19,8 +19,8 @@ struct MemoryPlan {
  * the CPU a quarter of the memory available, as other programs live there too. Never more than max_sequences full
  * contexts. The pool starts empty and grows as sequences do.
  *
- * Throws kOutOfMemory with all the figures when weights, workspace and the KV pool (`kv_memory`, or one context of at
- * most 2048 tokens where it is 0) exceed what is free or the memory limit.
+ * Throws kOutOfMemory with all the figures and the next smaller choice that would fit when weights, workspace and the
+ * KV pool (`kv_memory`, or one context of at most 2048 tokens where it is 0) exceed what is free or the memory limit.
  */
 MemoryPlan plan_memory(const ModelPlan& model, int64_t logits_bytes, const DeviceInfo& device, const EngineSpec& spec);
 

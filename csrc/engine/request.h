@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace r1 {
@@ -33,7 +34,11 @@ struct Request {
   int32_t priority = 0;  // 9 goes first
   bool gated = false;    // JavaScript chooses each token
   Clock::time_point submitted = Clock::now();
-  bool score = false;  // log-probabilities of the prompt instead of new tokens
+  bool score = false;                          // log-probabilities of the prompt instead of new tokens
+  std::chrono::milliseconds queue_timeout{0};  // of waiting for admission; 0: none
+  std::string salt;                            // prompts share cached blocks with those of equal salt alone
+  bool cache = true;                           // uses the prefix cache and fills it
+  int64_t session = 0;
 };
 
 }  // namespace r1

@@ -26,6 +26,13 @@ struct Sequence {
   int32_t max_length = 0;  // tokens at which it ends
   int32_t computed = 0;    // tokens [0, computed) have their K and V in `blocks`
   std::vector<int32_t> blocks;
+  int32_t chained = 0;         // blocks [0, chained) are in the prefix cache, and never written
+  std::vector<int32_t> saved;  // host copies of blocks [0, saved.size()) while it is swapped out
+  int32_t saved_tokens = 0;    // `computed` of that copy
+
+  int32_t covered = 0;        // prompt tokens ever computed or found in the cache
+  int32_t cached_tokens = 0;  // those of them that the cache had
+  bool preempted = false;     // waits to go on
 
   int32_t scored = 1;  // score requests: the next token whose log-probability is to be told
   bool awaiting_verdict = false;

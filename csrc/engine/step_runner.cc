@@ -6,11 +6,13 @@
 
 namespace r1 {
 
-StepRunner::StepRunner(Backend& backend, Model& model, const KvPool& kv, const std::atomic<bool>& stopping)
+StepRunner::StepRunner(Backend& backend, Model& model, const KvPool& kv, const std::atomic<bool>& stopping,
+                       std::function<Clock::time_point()> now)
     : backend_(backend),
       model_(model),
       kv_(kv),
       stopping_(stopping),
+      now_(std::move(now)),
       logits_(backend.allocate(workspace_bytes(model.config()))) {}
 
 int64_t StepRunner::workspace_bytes(const ModelConfig& config) {
@@ -100,6 +102,7 @@ void StepRunner::execute(const Step& step) {
       if (stopping_.load(std::memory_order_relaxed)) R1_THROW(ErrorCode::kDisposed, "The model was disposed.");
     };
   }
+  begun_ = now_();
   const StepView& view = backend_.begin_step(step);
   auto* logits = logits_->as<float>();
   backend_.run([&] {
@@ -113,6 +116,7 @@ void StepRunner::execute(const Step& step) {
   });
   results_.assign(step.logit_count, SampleResult{});
   backend_.read_results(results_.data());
+  ended_ = now_();
 }
 
 }  // namespace r1

@@ -10,8 +10,10 @@
 #include "testing/failing_backend.h"
 #include "testing/load_spec.h"
 #include "testing/memory_source.h"
+#include "testing/nvml.h"
 #include "testing/sampling_math.h"
 #include "testing/test_backend.h"
+#include "testing/test_engine.h"
 #include "testing/test_model.h"
 #include "testing/values.h"
 
@@ -59,10 +61,13 @@ Napi::Value load_with_failure(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("TestBackend", TestBackend::define(env));
+  exports.Set("TestEngine", TestEngine::define(env));
   exports.Set("TestModel", TestModel::define(env));
+  exports.Set("batchLimits", Napi::Function::New<batch_limits>(env));
   exports.Set("loadWithFailure", Napi::Function::New<load_with_failure>(env));
   exports.Set("describeCuda", Napi::Function::New<cuda_description>(env));
   exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
+  exports.Set("nvmlStatus", Napi::Function::New<nvml_status>(env));
   exports.Set("randomValues", Napi::Function::New<random_values>(env));
   exports.Set("sampling", sampling_math(env));
   return exports;

@@ -71,6 +71,11 @@ EngineSpec load_spec(const Napi::Object& from) {
   spec.memory_limit = static_cast<int64_t>(number(from, "memoryLimit"));
   spec.max_sequences = integer(from, "maxSequences");
   spec.prefill_rows = integer(from, "prefillRows");
+  spec.step_tokens = integer(from, "stepTokens");
+  spec.max_queue = static_cast<int64_t>(number(from, "maxQueue"));
+  spec.target_inter_token_ms = number(from, "targetInterTokenMs");
+  spec.prefix_cache = from.Get("prefixCache").ToBoolean();
+  spec.host_kv_memory = static_cast<int64_t>(number(from, "hostKvMemory"));
   return spec;
 }
 

@@ -8,8 +8,9 @@ import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
 import { loadSpec } from "../load-spec";
 import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
-import { checkDevice, PRECISIONS } from "../options";
-import type { BenchOptions } from "./bench";
+import { checkDevice, PRECISIONS } from "../load-options";
+import type { BenchKind, BenchOptions } from "./bench";
+import { checkServeOptions } from "./bench-load-pattern";
 
 export interface BenchTarget {
   device: "cpu" | "cuda";
@@ -24,16 +25,18 @@ export const warmUp = 8;
 export const stretch = 8;
 
 /** @throws RangeError, TypeError */
-export function checkBenchOptions(options: BenchOptions): void {
+export function checkBenchOptions(kind: BenchKind, options: BenchOptions): void {
   const { device = "auto", precision = "f32", sequences = [1], promptTokens, newTokens, repeats, threads } = options;
   checkDevice(device, "device");
   checkWord("precision", precision, PRECISIONS);
   if (sequences.length === 0) throw new RangeError("sequences must have at least one number.");
   for (const count of sequences) checkInteger("sequences", count, 1, 1024);
   if (promptTokens !== undefined) checkInteger("promptTokens", promptTokens, 1, 2 ** 24);
-  if (newTokens !== undefined) checkInteger("newTokens", newTokens, warmUp + stretch + 1, 2 ** 24);
+  if (newTokens !== undefined)
+    checkInteger("newTokens", newTokens, kind === "serve" ? 1 : warmUp + stretch + 1, 2 ** 24);
   if (repeats !== undefined) checkInteger("repeats", repeats, 1, 1000);
   if (threads !== undefined) checkInteger("threads", threads, 0, 1024);
+  checkServeOptions(options);
 }
 
 /** @throws R1Error E_DEVICE_UNAVAILABLE */
@@ -121,7 +124,8 @@ export function timeTokens(client: EngineClient, prompt: Int32Array, newTokens: 
   });
 }
 
-function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
+/** Greedy, to its full length. */
+export function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
   return {
     prompt,
     maxNewTokens,
@@ -134,6 +138,7 @@ function greedy(prompt: Int32Array, maxNewTokens: number): NativeRequest {
     priority: 5,
     gated: false,
     score: false,
+    ...{ queueTimeoutMs: 0, salt: "", cache: false, session: 0 }, // every prompt is to be computed
   };
 }
 

@@ -8,7 +8,7 @@ import { type Answer, evaluate } from "../evaluation/evaluate";
 import { summarize } from "../evaluation/scores";
 import { type Question, readTasks } from "../evaluation/tasks";
 import type { DeepSeekR1 } from "../model";
-import { DEFAULT_SEQUENCES } from "../options";
+import { DEFAULT_SEQUENCES } from "../load-options";
 import { type Command, exitCodes } from "./command";
 import { type EvalReport, type EvalRun, formatFailures, formatReport } from "./eval-report";
 import { type Flags, number, UsageError } from "./flags";

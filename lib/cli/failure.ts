@@ -7,7 +7,8 @@ import type { Output } from "./terminal";
 /** What helps on the command line, beside what the message says. */
 const hints: Partial<Record<R1ErrorCode, string>> = {
   E_DEVICE_UNAVAILABLE: "Use --device cpu to run on the CPU.",
-  E_OUT_OF_MEMORY: "On the command line: --context-length, --kv-memory, --memory-limit, --precision.",
+  E_OUT_OF_MEMORY:
+    "On the command line: --context-length, --kv-memory, --memory-limit, --precision, --on-out-of-memory.",
   E_CONTEXT_OVERFLOW: "On the command line: --max-new-tokens, --context-length.",
   E_INTERNAL: "Please report it with the command that was run.",
 };

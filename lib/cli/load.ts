@@ -2,7 +2,8 @@
 import { embeddedModel, embeddedModelPath, embeddedNotice } from "../embedded";
 import type { LoadProgress } from "../engine-client";
 import { DeepSeekR1 } from "../model";
-import { checkLoadOptions, type LoadOptions } from "../options";
+import { checkLoadOptions, type LoadOptions } from "../load-options";
+import { memorySteps } from "../serving/options";
 import { byteCount, type Flags, number } from "./flags";
 import { ProgressBar } from "./progress";
 import { checked } from "./request-flags";
@@ -15,6 +16,11 @@ export const loadFlags: Flags = {
   "context-length": { value: "N", parse: number, help: "tokens a sequence may reach (default: the model's)" },
   "kv-memory": { value: "BYTES", parse: byteCount, help: "what the KV cache may grow to, such as 512M or 4G" },
   "memory-limit": { value: "BYTES", parse: byteCount, help: "what the model may take of the device's memory" },
+  "on-out-of-memory": {
+    value: "STEP,…",
+    parse: (text) => text.split(","),
+    help: `what to try when memory does not suffice: ${memorySteps.join(", ")}`,
+  },
   threads: { value: "N", parse: number, help: "CPU threads (default: all cores)" },
 };
 
@@ -27,6 +33,7 @@ export function loadOptions(values: Readonly<Record<string, unknown>>): LoadOpti
     contextLength: values["context-length"],
     kvMemory: values["kv-memory"],
     memoryLimit: values["memory-limit"],
+    onOutOfMemory: values["on-out-of-memory"],
     threads: values.threads,
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

@@ -70,6 +70,13 @@ describe("r1", () => {
     ["half a token", ["eval", "--max-new-tokens", "0.5"], "--max-new-tokens must be an integer from 1"],
     ["a task as an argument", ["eval", "addition"], 'Unexpected argument "addition"'],
     ["nothing to measure", ["bench", "--model", "0.5b"], "decode, prefill, load"],
+    [
+      "a step that is none",
+      ["generate", "x", "--model", ".", "--on-out-of-memory", "cpu,disk"],
+      "--on-out-of-memory[1] must",
+    ],
+    ["load that is none", ["bench", "serve", "--model", "0.5b", "--rate", "0"], "--rate must be a number from 0.01"],
+    ["no time to measure", ["bench", "serve", "--model", "0.5b", "--duration", "0"], "--duration must be"],
     ["no sequences to measure", ["bench", "decode", "--model", "0.5b", "--sequences", ""], "--sequences"],
   ];
   for (const [name, argv, message] of wrong)

@@ -47,6 +47,11 @@ describe.each(devices)("on %s", (device) => {
     },
   );
 
+  it("a model that is listened to keeps no process alive", async () => {
+    const result = await run("child.cjs", { name: "listen", device });
+    expect(result).toMatchObject({ code: 0, stdout: "done\n", stderr: "" });
+  });
+
   it("worker threads work beside each other", async () => {
     const result = await run("child.mjs", { name: "workers", device });
     expect(result).toMatchObject({ code: 0, stdout: "done\n", stderr: "" });

@@ -102,6 +102,15 @@ const scenarios = {
     await stages[stage](api, device, actions[action]);
   },
 
+  /** Listeners and a timer that looks at thresholds keep no process alive. */
+  async listen(api, { device }) {
+    const model = await api.DeepSeekR1.load({ ...options(device), monitor: { intervalMs: 10 } });
+    model.on("threshold", () => {});
+    void model.events().next();
+    await model.generate("The quick brown fox", { maxNewTokens: 5 });
+    await sleep(50);
+  },
+
   /** Nothing refers to the model any more: its engine's threads end by themselves. Needs --expose-gc. */
   async drop(api, { device, stage }) {
     const before = await baseline();

@@ -35,6 +35,10 @@ export function request({ sample, ...rest }: Asked): NativeRequest {
     priority: 5,
     gated: false,
     score: false,
+    queueTimeoutMs: 0,
+    salt: "",
+    cache: true,
+    session: 0,
     ...rest,
     sample: { ...greedy, ...sample },
   };
@@ -48,6 +52,8 @@ export interface Outcome {
   topLogprobs: number[];
   /** Logits that the gate handed out, of gated requests. */
   gates: Float32Array[];
+  /** Of the prompt, found in the prefix cache. */
+  cachedTokens: number;
 }
 
 /** Runs a request to its end. Gates are answered with `choose`. @throws what the engine reports */
@@ -56,7 +62,7 @@ export function run(
   asked: NativeRequest,
   choose: (logits: Float32Array, index: number) => number = () => 0,
 ): Promise<Outcome> {
-  const outcome: Outcome = { tokens: [], logprobs: [], topTokens: [], topLogprobs: [], gates: [] };
+  const outcome: Outcome = { tokens: [], logprobs: [], topTokens: [], topLogprobs: [], gates: [], cachedTokens: 0 };
   const add = (logprobs: { values: Float32Array; topTokens: Int32Array; topValues: Float32Array } | undefined) => {
     if (!logprobs) return;
     outcome.logprobs.push(...logprobs.values);
@@ -74,7 +80,11 @@ export function run(
         outcome.gates.push(logits.slice());
         client.verdict(id, choose(logits, index));
       },
-      end: (end) => (end.type === "error" ? reject(end.error) : resolve(outcome)),
+      end(end) {
+        if (end.type === "error") return reject(end.error);
+        outcome.cachedTokens = end.cachedTokens;
+        resolve(outcome);
+      },
     });
   });
 }

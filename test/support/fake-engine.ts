@@ -7,6 +7,7 @@ import type {
   NativeEvent,
   NativeLoadSpec,
   NativeRequest,
+  NativeStats,
 } from "../../lib/native";
 
 export const info: NativeEngineInfo = {
@@ -19,6 +20,29 @@ export const info: NativeEngineInfo = {
 };
 
 export const timings = { queue: 1, prefill: 2, decode: 3 };
+
+const noStats: NativeStats = {
+  running: 0,
+  waiting: 0,
+  preempted: 0,
+  swapped: 0,
+  kvBlocks: 0,
+  kvBlocksUsed: 0,
+  kvBlocksCached: 0,
+  kvBlocksFree: 0,
+  kvBlocksMax: 0,
+  blockBytes: 0,
+  steps: 0,
+  promptTokens: 0,
+  cachedTokens: 0,
+  generatedTokens: 0,
+  preemptions: 0,
+  stepMs: 0,
+  interTokenMs: 0,
+  hostMsPerStep: 0,
+  limits: { sequences: 0, stepTokens: 0 },
+  tokensPerSecond: 0,
+};
 
 export class FakeEngine implements NativeEngine {
   readonly requests = new Map<number, NativeRequest>();
@@ -69,8 +93,7 @@ export class FakeEngine implements NativeEngine {
   }
 
   stats() {
-    const zero = { kvBlocks: 0, kvBlocksUsed: 0, kvBlocksMax: 0, steps: 0, promptTokens: 0, generatedTokens: 0 };
-    return { running: this.requests.size, waiting: 0, ...zero };
+    return { ...noStats, running: this.requests.size };
   }
 
   dispose(): void {
@@ -87,6 +110,7 @@ export function fakeBinding(): { native: NativeBinding; engines: FakeEngine[]; o
       return engines.at(-1)!;
     },
     describeCuda: () => "there is no GPU here",
+    gpuStatus: () => null,
     measureCeilings: () => Promise.reject(new Error("not measured")),
     version: "0",
   };

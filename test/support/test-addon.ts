@@ -5,7 +5,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { R1ErrorCode } from "../../lib/errors";
-import type { NativeLoadSpec, Precision, StoredType } from "../../lib/native";
+import type {
+  NativeEvent,
+  NativeGpuStatus,
+  NativeLoadSpec,
+  NativeRequest,
+  NativeStats,
+  Precision,
+  StoredType,
+} from "../../lib/native";
 
 export interface TestBackendOptions {
   device: "cpu" | "cuda";
@@ -193,7 +201,71 @@ export interface TestModel {
   dispose(): void;
 }
 
+/** What the step loop's sequences and blocks are to be; what is absent is without limit or off. */
+export interface TestEngineOptions {
+  /** Of the KV pool. */
+  blocks: number;
+  contextLength?: number;
+  maxSequences?: number;
+  prefillRows?: number;
+  stepTokens?: number;
+  stepTokensMayGrow?: boolean;
+  maxQueue?: number;
+  targetInterTokenMs?: number;
+  prefixCache?: boolean;
+  /** Blocks of host memory to swap to. */
+  hostBlocks?: number;
+  /** Milliseconds that a step takes (1), and each of its rows (0). */
+  stepMs?: number;
+  rowMs?: number;
+  /** Whether takeSteps() has anything to give. */
+  record?: boolean;
+}
+
+export interface RecordedStep {
+  numericClass: "prefill" | "decode";
+  /** Milliseconds on the engine's clock. */
+  at: number;
+  parts: { id: number; first: number; rows: number; logits: number }[];
+}
+
+export interface TestEngine {
+  submit(request: NativeRequest): number;
+  cancel(id: number): void;
+  verdict(id: number, token: number): void;
+  /** A round, and checks of every block and sequence afterwards. */
+  iterate(): boolean;
+  drain(): NativeEvent[];
+  takeSteps(): RecordedStep[];
+  stats(): NativeStats;
+  now(): number;
+  advance(ms: number): void;
+  deadline(): number | null;
+  /** Blocks that the device has memory for. */
+  setMemory(blocks: number): void;
+  /** What such a request yields alone. */
+  expected(prompt: Int32Array, maxNewTokens: number, stopTokens: Int32Array): Int32Array;
+}
+
+/** csrc/engine/batch_limits.h; what is absent is 0 or false. */
+export interface TestRound {
+  now: number;
+  running?: number;
+  waiting?: number;
+  tokenMs?: number;
+  prefillMs?: number;
+  freeShare?: number;
+  promptsLeft?: boolean;
+  preempted?: boolean;
+}
+
 export interface TestAddon {
+  TestEngine: new (options: TestEngineOptions) => TestEngine;
+  /** The limits after each round. */
+  batchLimits(
+    options: { sequences: number; prefillRows: number; stepTokens: number; targetMs?: number },
+    rounds: TestRound[],
+  ): { sequences: number; stepTokens: number; lowered: boolean }[];
   TestBackend: new (options: TestBackendOptions) => TestBackend;
   TestModel: new (spec: NativeLoadSpec, kvBlocks: number) => TestModel;
   /**
@@ -205,6 +277,8 @@ export interface TestAddon {
     failAt: number,
   ): { failed: { code: R1ErrorCode; message: string } | null; allocations: number; alive: number };
   describeCuda(): string;
+  /** What a management library at `path` says of a device; null when it cannot be found. */
+  nvmlStatus(path: string, pciBusId: string, index: number): NativeGpuStatus | null;
   /** Which kernels a compute capability (75, 80, 90, …) gets. */
   chooseFamily(computeCapability: number, precision: Precision, forced: string): string;
   /** Elements [first, first + count) of csrc/backend/random_weights.h, before rounding to a stored type. */

@@ -25,6 +25,11 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Buffer> load_vector(const WeightParts& parts) override;
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override;
 
+  void copy_block(const KvPool& kv, int32_t from, int32_t to) override;
+  std::unique_ptr<Buffer> allocate_host(int64_t bytes) override;
+  void copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
+  void copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
+
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
   void read_results(SampleResult* out) override;

@@ -92,4 +92,16 @@ class CudaBuffer final : public Buffer {
   DeviceMemory memory_;
 };
 
+/** The same in page-locked host memory. */
+class PinnedBuffer final : public Buffer {
+ public:
+  explicit PinnedBuffer(int64_t bytes) : memory_(bytes) {
+    this->data = memory_.data();
+    this->bytes = bytes;
+  }
+
+ private:
+  PinnedMemory memory_;
+};
+
 }  // namespace r1::cuda

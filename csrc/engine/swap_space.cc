@@ -1,0 +1,72 @@
+#include "engine/swap_space.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace r1 {
+namespace {
+
+constexpr int64_t kChunkBytes = int64_t{64} << 20;
+
+}  // namespace
+
+SwapSpace::SwapSpace(Backend& backend, const KvPool& kv, int64_t bytes)
+    : backend_(backend),
+      kv_(kv),
+      most_(bytes / kv.layout.block_bytes()),
+      chunk_(std::clamp<int64_t>(kChunkBytes / kv.layout.block_bytes(), 1, std::max<int64_t>(most_, 1))) {}
+
+bool SwapSpace::save(const std::vector<int32_t>& blocks, int64_t count, std::vector<int32_t>& slots) {
+  if (!reserve(count)) return false;
+  slots.assign(free_.rbegin(), free_.rbegin() + count);
+  free_.resize(free_.size() - count);
+  copies_.clear();
+  for (int64_t i = 0; i < count; ++i) copies_.push_back({.block = blocks[i], .host = address(slots[i])});
+  backend_.copy_blocks_to_host(kv_, copies_.data(), static_cast<int32_t>(count));
+  return true;
+}
+
+void SwapSpace::restore(std::vector<int32_t>& slots, const std::vector<int32_t>& blocks, int64_t first) {
+  copies_.clear();
+  for (size_t i = first; i < slots.size(); ++i) copies_.push_back({.block = blocks[i], .host = address(slots[i])});
+  if (!copies_.empty()) {
+    backend_.copy_blocks_from_host(kv_, copies_.data(), static_cast<int32_t>(copies_.size()));
+  }
+  release(slots);
+}
+
+/** The next save gets neighbouring slots in the same order, so that copies of neighbouring blocks can be merged. */
+void SwapSpace::release(std::vector<int32_t>& slots) {
+  free_.insert(free_.end(), slots.rbegin(), slots.rend());
+  slots.clear();
+}
+
+bool SwapSpace::reserve(int64_t count) {
+  while (count > static_cast<int64_t>(free_.size())) {
+    if (used() + count > most_) return false;
+    const int64_t added = std::min(chunk_, most_ - slots_);
+    std::unique_ptr<Buffer> chunk;
+    try {
+      chunk = backend_.allocate_host(added * kv_.layout.block_bytes());
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory) throw;
+    }
+    if (!chunk) {  // the host has no more, or the backend cannot copy
+      most_ = slots_;
+      return false;
+    }
+    chunks_.push_back(std::move(chunk));
+    std::vector<int32_t> slots;
+    for (int64_t i = added; i-- > 0;) slots.push_back(static_cast<int32_t>(slots_ + i));
+    free_.insert(free_.begin(), slots.begin(), slots.end());
+    slots_ += added;
+  }
+  return true;
+}
+
+void* SwapSpace::address(int32_t slot) const {
+  return chunks_[slot / chunk_]->as<char>() + slot % chunk_ * kv_.layout.block_bytes();
+}
+
+}  // namespace r1

@@ -1,0 +1,36 @@
+// Host memory for the KV blocks of preempted sequences.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace r1 {
+
+/** Slots of one block each, up to `bytes` in all; memory is taken in chunks when it is first needed. */
+class SwapSpace {
+ public:
+  SwapSpace(Backend& backend, const KvPool& kv, int64_t bytes);
+
+  /** Copies blocks[0, count) to slots of their own. False, and nothing is done, when there is no room. */
+  bool save(const std::vector<int32_t>& blocks, int64_t count, std::vector<int32_t>& slots);
+  /** Copies slots[i] to blocks[i] for i >= `first`, and frees all slots. */
+  void restore(std::vector<int32_t>& slots, const std::vector<int32_t>& blocks, int64_t first);
+  void release(std::vector<int32_t>& slots);
+
+  int64_t used() const { return slots_ - static_cast<int64_t>(free_.size()); }
+
+ private:
+  bool reserve(int64_t count);
+  void* address(int32_t slot) const;
+
+  Backend& backend_;
+  const KvPool& kv_;
+  int64_t most_, chunk_, slots_ = 0;
+  std::vector<std::unique_ptr<Buffer>> chunks_;  // of chunk_ slots each
+  std::vector<int32_t> free_;                    // the last is taken first
+  std::vector<BlockCopy> copies_;
+};
+
+}  // namespace r1

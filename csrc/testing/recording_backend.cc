@@ -1,0 +1,189 @@
+#include "testing/recording_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "base/error.h"
+#include "engine/block_allocator.h"
+
+namespace r1::testing {
+namespace {
+
+uint64_t mix(uint64_t x) {  // the finalizer of splitmix64
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+class VectorBuffer final : public Buffer {
+ public:
+  explicit VectorBuffer(int64_t size) : bytes_(static_cast<size_t>(size)) {
+    data = bytes_.data();
+    bytes = size;
+  }
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+class RecordingPool final : public KvPool {
+ public:
+  RecordingPool(const RecordingBackend& backend, int64_t most)
+      : backend_(backend), slots_(static_cast<size_t>(most * kKvBlockTokens)) {
+    layout = kRecordingLayout;
+    max_blocks = most;
+    base = slots_.data();
+  }
+  void grow(int64_t wanted) override {
+    R1_CHECK(wanted <= max_blocks, ErrorCode::kInternal, "the pool is asked to grow beyond its capacity");
+    R1_CHECK(wanted <= backend_.memory(), ErrorCode::kOutOfMemory, "the device has no memory for more blocks");
+    blocks = std::max(blocks, wanted);
+  }
+
+ private:
+  const RecordingBackend& backend_;
+  std::vector<Fingerprint> slots_;
+};
+
+class RecordingModel final : public Model {
+ public:
+  RecordingModel() : Model(config_of(), kRecordingLayout) {}
+  void forward(Backend&, const StepView&, const KvPool&, const LayerTap&) override {}
+  void head(Backend&, const StepView&, int32_t, int32_t, float*) override {}
+
+ private:
+  static ModelConfig config_of() {
+    ModelConfig config;
+    config.vocab = kRecordingVocab;
+    return config;
+  }
+};
+
+void require(bool condition, const std::string& what) { R1_CHECK(condition, ErrorCode::kInternal, what); }
+
+}  // namespace
+
+static_assert(2 * 64 * 4 == kKvBlockTokens * sizeof(Fingerprint));
+
+Fingerprint next_fingerprint(Fingerprint before, int32_t token, NumericClass numeric_class) {
+  return mix(before * 31 + static_cast<uint64_t>(token) * 2 + (numeric_class == NumericClass::kDecode ? 1 : 0) + 7);
+}
+
+int32_t token_after(Fingerprint at, int32_t vocab) {
+  return static_cast<int32_t>(mix(at + 0x9e3779b97f4a7c15u) % static_cast<uint64_t>(vocab));
+}
+
+std::unique_ptr<Model> create_recording_model() { return std::make_unique<RecordingModel>(); }
+
+RecordingBackend::RecordingBackend(RecordingOptions options, std::function<void(double)> advance,
+                                   std::function<void(const Step&)> inspect)
+    : options_(options), advance_(std::move(advance)), inspect_(std::move(inspect)) {}
+
+DeviceInfo RecordingBackend::info() const {
+  return {.kind = "recording", .name = "", .detail = "", .total_bytes = 0, .free_bytes = 0};
+}
+
+// ---- memory
+
+std::unique_ptr<Buffer> RecordingBackend::allocate(int64_t bytes) { return std::make_unique<VectorBuffer>(bytes); }
+
+void RecordingBackend::upload(void* to, const void* from, int64_t bytes) {
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+void RecordingBackend::download(void* to, const void* from, int64_t bytes) {
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+std::unique_ptr<Matrix> RecordingBackend::load_matrix(const WeightParts&, MatrixRole) { return nullptr; }
+std::unique_ptr<Buffer> RecordingBackend::load_vector(const WeightParts&) { return nullptr; }
+
+std::unique_ptr<KvPool> RecordingBackend::create_kv_pool(const KvLayout&, int64_t max_blocks) {
+  auto pool = std::make_unique<RecordingPool>(*this, max_blocks);
+  pool_ = pool.get();
+  return pool;
+}
+
+std::unique_ptr<Buffer> RecordingBackend::allocate_host(int64_t bytes) {
+  return options_.swaps ? allocate(bytes) : nullptr;
+}
+
+void RecordingBackend::copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count) {
+  const int64_t bytes = kv.layout.block_bytes();
+  for (const BlockCopy* copy = copies; copy != copies + count; ++copy) {
+    std::memcpy(copy->host, static_cast<const char*>(kv.base) + copy->block * bytes, static_cast<size_t>(bytes));
+  }
+}
+
+void RecordingBackend::copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count) {
+  const int64_t bytes = kv.layout.block_bytes();
+  for (const BlockCopy* copy = copies; copy != copies + count; ++copy) {
+    std::memcpy(static_cast<char*>(kv.base) + copy->block * bytes, copy->host, static_cast<size_t>(bytes));
+  }
+}
+
+// ---- a step
+
+void RecordingBackend::check_shape(const Step& step) const {
+  const bool decode = step.numeric_class == NumericClass::kDecode;
+  require(step.rows >= 1 && step.rows <= (decode ? kMaxDecodeRows : options_.prefill_rows),
+          "a step of " + std::to_string(step.rows) + " rows");
+  int32_t row = 0;
+  for (const StepSequence* s = step.sequences; s != step.sequences + step.sequence_count; ++s) {
+    require(s->first_row == row && s->rows > 0, "the rows of a step's sequences are neighbours");
+    require(s->block_count >= blocks_for(s->length), "a sequence has blocks for all its tokens");
+    for (int32_t i = 0; i < s->rows; ++i, ++row) {
+      const int32_t slot = s->length - s->rows + i;
+      require(step.slots[row] == slot && step.positions[row] == slot, "a sequence's slots are in order");
+    }
+    for (int32_t i = 0; i < s->block_count; ++i) {
+      require(s->blocks[i] >= 0 && s->blocks[i] < pool_->blocks, "a block exists");
+    }
+  }
+  require(row == step.rows, "every row belongs to a sequence");
+  for (int32_t i = 0; i < step.logit_count; ++i) {
+    require(step.logit_rows[i] < step.rows && (i == 0 || step.logit_rows[i - 1] < step.logit_rows[i]),
+            "logit rows ascend");
+  }
+}
+
+/** Writes the fingerprints of a sequence's rows; each reads the one before from the cache. */
+void RecordingBackend::append(const Step& step, const StepSequence& sequence) {
+  auto* slots = static_cast<Fingerprint*>(pool_->base);
+  const auto at = [&](int32_t slot) -> Fingerprint& {
+    return slots[int64_t{sequence.blocks[slot / kKvBlockTokens]} * kKvBlockTokens + slot % kKvBlockTokens];
+  };
+  for (int32_t row = sequence.first_row; row < sequence.first_row + sequence.rows; ++row) {
+    const int32_t slot = step.slots[row];
+    const Fingerprint before = slot == 0 ? kStart : at(slot - 1);
+    rows_[row] = at(slot) = next_fingerprint(before, step.tokens[row], step.numeric_class);
+  }
+}
+
+const StepView& RecordingBackend::begin_step(const Step& step) {
+  check_shape(step);
+  inspect_(step);
+  rows_.assign(step.rows, 0);
+  for (int32_t i = 0; i < step.sequence_count; ++i) append(step, step.sequences[i]);
+  results_.assign(step.logit_count, SampleResult{});
+  for (int32_t i = 0; i < step.logit_count; ++i) {
+    const Fingerprint at = rows_[step.logit_rows[i]];
+    const int32_t target = step.samples[i].target;
+    results_[i].token = target >= 0 ? target : token_after(at, kRecordingVocab);
+    results_[i].logprob = -static_cast<float>(at % 1000) / 100;
+  }
+  view_.numeric_class = step.numeric_class;
+  view_.rows = step.rows;
+  view_.logit_count = step.logit_count;
+  return view_;
+}
+
+void RecordingBackend::run(const std::function<void()>& forward) {
+  forward();
+  advance_(options_.step_ms + options_.row_ms * view_.rows);
+}
+
+void RecordingBackend::read_results(SampleResult* out) { std::copy(results_.begin(), results_.end(), out); }
+
+}  // namespace r1::testing
