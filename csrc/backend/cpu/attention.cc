@@ -10,9 +10,10 @@
 namespace r1::cpu {
 namespace {
 
-// (row, query head) pairs: of a task, which share the packing of keys and values; and of a block, whose scores and
-// probabilities stay in the first-level cache.
-constexpr int kTaskRows = 192;
+// (row, query head) pairs: of a task, which share the packing of keys; and of a block, whose scores and probabilities
+// stay in the first-level cache. Long tasks pack less, many tasks keep the threads equally busy.
+constexpr int kLeastTaskMembers = 192, kMostTaskMembers = 384;
+constexpr int kTasksPerThread = 6;
 constexpr int kBlockMembers = kSoftmaxRows;
 
 /** Scratch memory of one attention task. A "member" is a (row, query head) pair, rows ascending. */
@@ -24,7 +25,7 @@ struct AttentionScratch {
   float* scores;                     // [kBlockMembers][64]; then staged probabilities in their place
   float* out;                        // [members] unnormalised output, dimensions padded to 32
   float* max;                        // [members]
-  float* sum;                        // [members]
+  float* sum;                        // [members][kSumLanes]
 };
 
 int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -46,7 +47,7 @@ int64_t lay_out(int members, int head_dim, int64_t staged_size, char* base, Atte
   s->scores = reinterpret_cast<float*>(take(int64_t{kBlockMembers} * kTile * 4));
   s->out = reinterpret_cast<float*>(take(members * s->out_stride * 4));
   s->max = reinterpret_cast<float*>(take(int64_t{members} * 4));
-  s->sum = reinterpret_cast<float*>(take(int64_t{members} * 4));
+  s->sum = reinterpret_cast<float*>(take(int64_t{members} * kSumLanes * 4));
   return at;
 }
 
@@ -68,9 +69,37 @@ const char* cache_row(const KvPool& kv, const int32_t* blocks, int64_t plane_off
          (int64_t{kv_head} * kKvBlockTokens + token % kKvBlockTokens) * layout.head_dim * dtype_size(layout.dtype);
 }
 
-/** Packs tile `tile` of a sequence of `length` tokens for head `kv_head`. */
-void pack_tile(const Kernels& kernels, const AttentionParams& p, const int32_t* blocks, int length, int kv_head,
-               int tile, const AttentionScratch& s) {
+/** Values of a tile as one product with probabilities wants them. */
+struct ValueTile {
+  Format format;
+  const char* data;
+  int64_t panel_bytes, row_bytes;
+};
+
+/** Packs the values of a tile, unless they can be multiplied where they lie in the cache. */
+ValueTile prepare_values(const Kernels& kernels, const AttentionParams& p, Format format, const char* v, int keys,
+                         char* packed) {
+  const int d = p.head_dim;
+  const bool f32 = format == Format::kF32xF32;
+  // What lies behind the newest token is not zero and must not be read.
+  if (f32 && keys == kTile && d % kPanel == 0) return {Format::kF32xRows, v, kPanel * sizeof(float), d * 4};
+  const int64_t panel_bytes = kTile / 2 * pair_bytes(format);
+  for (int dim = 0; dim < d; dim += kPanel) {
+    char* out = packed + dim / kPanel * panel_bytes;
+    const int dims = std::min(kPanel, d - dim);
+    if (f32) {
+      pack_values_f32(reinterpret_cast<const float*>(v) + dim, d, keys, dims, reinterpret_cast<float*>(out));
+    } else {
+      kernels.pack_values_bf16(reinterpret_cast<const uint16_t*>(v) + dim, d, keys, dims,
+                               reinterpret_cast<uint16_t*>(out));
+    }
+  }
+  return {format, packed, panel_bytes, 0};
+}
+
+/** Prepares tile `tile` of a sequence of `length` tokens for head `kv_head`. */
+ValueTile prepare_tile(const Kernels& kernels, const AttentionParams& p, Format format, const int32_t* blocks,
+                       int length, int kv_head, int tile, const AttentionScratch& s) {
   const KvLayout& layout = p.kv->layout;
   const int d = p.head_dim;
   const int64_t row_bytes = d * dtype_size(layout.dtype);
@@ -82,17 +111,7 @@ void pack_tile(const Kernels& kernels, const AttentionParams& p, const int32_t* 
     kernels.pack_keys(k + half * kPanel * row_bytes, row_bytes, std::clamp(keys - half * kPanel, 0, kPanel), units,
                       s.keys + int64_t{half} * units * kPanel * 4);
   }
-  const int64_t value_panel = int64_t{kTile} * kPanel * dtype_size(layout.dtype);
-  for (int dim = 0; dim < d; dim += kPanel) {
-    char* out = s.values + dim / kPanel * value_panel;
-    const int dims = std::min(kPanel, d - dim);
-    if (layout.dtype == DType::kF32) {
-      pack_values_f32(reinterpret_cast<const float*>(v) + dim, d, keys, dims, reinterpret_cast<float*>(out));
-    } else {
-      kernels.pack_values_bf16(reinterpret_cast<const uint16_t*>(v) + dim, d, keys, dims,
-                               reinterpret_cast<uint16_t*>(out));
-    }
-  }
+  return prepare_values(kernels, p, format, v, keys, s.values);
 }
 
 }  // namespace
@@ -170,8 +189,8 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
       std::memcpy(s.query + m * s.query_stride, q, static_cast<size_t>(d * act_size));
     }
     s.max[m] = std::numeric_limits<float>::lowest();
-    s.sum[m] = 0;
   }
+  std::memset(s.sum, 0, static_cast<size_t>(members) * kSumLanes * 4);
   std::memset(s.out, 0, static_cast<size_t>(members * s.out_stride) * 4);
 
   const Format format = p.kv->layout.dtype == DType::kF32     ? Format::kF32xF32
@@ -189,44 +208,57 @@ void CpuBackend::attend(const AttentionParams& p, const AttentionTask& task, cha
     while (row_begin < row_end && slots[row_begin] < tile_begin) ++row_begin;
     while (row_end > row_begin && first_key(row_end - 1) >= tile_end) --row_end;
     if (row_begin == row_end) continue;
-    pack_tile(kernels_, p, blocks, sequence.length, task.kv_head, tile, s);
+    const ValueTile values = prepare_tile(kernels_, p, format, blocks, sequence.length, task.kv_head, tile, s);
+    const auto multiply_values = kernels_.tile[static_cast<int>(values.format)];
     // A block of members at a time, so that its scores and probabilities stay in the first-level cache.
     for (int m0 = row_begin * group; m0 < row_end * group; m0 += kBlockMembers) {
       const int count = std::min(kBlockMembers, row_end * group - m0);
+      const bool whole = slots[m0 / group] + 1 >= tile_end && first_key((m0 + count - 1) / group) <= tile_begin;
       KeyRange visible[kBlockMembers];
-      int keys = 0;  // of the tile, up to the last one that the block sees
-      bool whole = true;
-      for (int m = 0; m < count; ++m) {
+      int keys = whole ? kTile : 0;  // of the tile, up to the last one that the block sees
+      for (int m = 0; m < count && !whole; ++m) {
         const int row = (m0 + m) / group;
         visible[m] = {first_key(row) - tile_begin, slots[row] + 1 - tile_begin};
         keys = std::max(keys, std::min(kTile, visible[m].end));
-        whole = whole && visible[m].begin <= 0 && visible[m].end >= kTile;
       }
       multiply_tile({s.query + m0 * s.query_stride, s.query_stride, count, s.keys, d / 2 * pair_bytes(format),
                      (keys + kPanel - 1) / kPanel, d / 2, s.scores, kTile, false});
       float factor[kBlockMembers];
-      kernels_.softmax({s.scores, count, whole ? nullptr : visible, p.scale, s.max + m0, s.sum + m0, factor, s.scores,
-                        staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
+      kernels_.softmax({s.scores, count, whole ? nullptr : visible, p.scale, s.max + m0, s.sum + m0 * kSumLanes, factor,
+                        s.scores, staged_store_ == Store::kBF16 ? Store::kBF16 : Store::kF32});
       for (int m = 0; m < count; ++m) {
         if (factor[m] != 1.0f) kernels_.scale_row(s.out + (m0 + m) * s.out_stride, factor[m], d);
       }
-      const int64_t value_panel = kTile / 2 * pair_bytes(format);
       for (int dim = 0; dim < d; dim += 2 * kPanel) {
-        multiply_tile({s.scores, kTile * sizeof(float), count, s.values + dim / kPanel * value_panel, value_panel,
-                       d - dim > kPanel ? 2 : 1, (keys + 1) / 2, s.out + m0 * s.out_stride + dim, s.out_stride, true});
+        TileParams product{s.scores,
+                           kTile * sizeof(float),
+                           count,
+                           values.data + dim / kPanel * values.panel_bytes,
+                           values.panel_bytes,
+                           d - dim > kPanel ? 2 : 1,
+                           (keys + 1) / 2,
+                           s.out + m0 * s.out_stride + dim,
+                           s.out_stride,
+                           true};
+        product.row_bytes = values.row_bytes;
+        multiply_values(product);
       }
     }
   }
   for (int m = 0; m < members; ++m) {
     const int row = task.first_row + m / group, head = task.kv_head * group + m % group;
-    kernels_.convert_row(s.out + m * s.out_stride, 1.0f / s.sum[m], d,
+    float sum = 0;
+    for (int i = 0; i < kSumLanes; ++i) sum += s.sum[m * kSumLanes + i];
+    kernels_.convert_row(s.out + m * s.out_stride, 1.0f / sum, d,
                          static_cast<char*>(p.out) + (int64_t{row} * p.heads + head) * d * act_size, act_store_);
   }
 }
 
 void CpuBackend::attention(const AttentionParams& p) {
   const int group = p.heads / p.kv_heads;
-  const int rows_per_task = std::max(1, kTaskRows / group);
+  const int share = p.step->rows * p.kv_heads / (kTasksPerThread * pool_.threads());
+  const int rows_per_task =
+      std::clamp(share, std::max(1, kLeastTaskMembers / group), std::max(1, kMostTaskMembers / group));
   attention_tasks_.clear();
   for (int32_t i = 0; i < static_cast<int32_t>(sequences_.size()); ++i) {
     const StepSequence& sequence = sequences_[static_cast<size_t>(i)];

@@ -21,8 +21,9 @@ enum class Format : uint8_t {
   kF32xF32,    // panel [k][32] float32
   kF32xF16,    // panel [k][32] half
   kBF16xBF16,  // panel [k/2][32][2] bfloat16, by dot products of pairs
+  kF32xRows,   // 32 columns of float32 rows, TileParams::row_bytes apart: values in the KV cache, read where they lie
 };
-constexpr int kFormats = 4;
+constexpr int kFormats = 5;
 
 /** Bytes of a panel per pair of columns. */
 constexpr int64_t pair_bytes(Format f) { return f == Format::kF32xF32 ? 256 : 128; }
@@ -47,6 +48,7 @@ struct TileParams {
   int64_t c_stride;  // floats
   bool accumulate;
   Ahead weights{}, outputs{};  // fetched while the tile is computed, a little with every few rows
+  int64_t row_bytes = 0;       // kF32xRows only
 };
 
 /** How values leave float32. */
@@ -84,19 +86,20 @@ struct KeyRange {
   int begin, end;
 };
 constexpr int kSoftmaxRows = 24;
+constexpr int kSumLanes = 16;  // partial sums of a row, added once all tiles are through
 
 /**
- * Rows of an attention tile: scores in, probabilities relative to the running maximum out. Results of earlier tiles
- * must be multiplied by `factor`, `sum` already is.
+ * Rows of an attention tile: scores in, probabilities relative to 2^max out, where `max` follows the largest score so
+ * far loosely. Results of earlier tiles must be multiplied by `factor`, `sum` already is.
  */
 struct SoftmaxParams {
   const float* scores;      // [rows][64]
   int rows;                 // <= kSoftmaxRows
   const KeyRange* visible;  // [rows], null when every row sees the whole tile
   float scale;
-  float* max;     // [rows] running maximum of scores · scale · log2 e, finite
-  float* sum;     // [rows] running sum of 2^(score − max)
-  float* factor;  // [rows] out
+  float* max;     // [rows] of scores · scale · log2 e, finite
+  float* sum;     // [rows][kSumLanes] running sums of 2^(score − max)
+  float* factor;  // [rows] out, 1 for most
   void* out;      // [rows][64], 256 bytes from row to row; may be `scores`
   Store store;
 };

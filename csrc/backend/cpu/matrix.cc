@@ -122,6 +122,8 @@ void PackedMatrix::read_row(int64_t row, float* out) const {
     case Format::kF32xF32:
       for (int64_t k = 0; k < cols; ++k) out[k] = reinterpret_cast<const float*>(base)[k * kPanel + lane];
       return;
+    case Format::kF32xRows:
+      return;  // never a weight's
   }
 }
 

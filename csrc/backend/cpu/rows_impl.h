@@ -113,6 +113,9 @@ void swiglu_tile(const StoreTileParams& p) {
   }
 }
 
+/** How far, in powers of two, a score may exceed the maximum that weights are relative to. */
+constexpr float kMaxSlack = 8.0f;
+
 /** The scores of a row, −infinity where it does not see the key. */
 template <bool Masked>
 inline void load_scores(const SoftmaxParams& p, int row, Vec (&score)[4]) {
@@ -127,35 +130,35 @@ inline void load_scores(const SoftmaxParams& p, int row, Vec (&score)[4]) {
   }
 }
 
-/** Rows are independent and the loops without branches that depend on values, so that a core overlaps several rows. */
+/**
+ * One pass over the scores: a row's maximum is searched for only when a score exceeds the running one by so much that
+ * 2^(score − max) would grow large, which is rare after a row's first tile.
+ */
 template <bool Masked>
 void softmax_rows(const SoftmaxParams& p) {
   const float scale = p.scale * kLog2E;  // in base 2 from here on
-  float largest[kSoftmaxRows];
   for (int r = 0; r < p.rows; ++r) {
     Vec score[4];
     load_scores<Masked>(p, r, score);
-    const float tile_max = reduce_max(max(max(score[0], score[1]), max(score[2], score[3]))) * scale;
-    largest[r] = tile_max > p.max[r] ? tile_max : p.max[r];
-  }
-  for (int r = 0; r < p.rows; r += 16) {
-    const int n = lanes_left(r, p.rows);
-    const Vec factor = exp2(sub(load_n(p.max + r, n), load_n(largest + r, n)));
-    store_n(p.factor + r, factor, n);
-    store_n(p.max + r, load_n(largest + r, n), n);
-  }
-  for (int r = 0; r < p.rows; ++r) {
-    Vec score[4], sum = set1(0.0f);
-    load_scores<Masked>(p, r, score);
+    const Vec largest = max(max(score[0], score[1]), max(score[2], score[3]));
+    float* const sum = p.sum + r * kSumLanes;
+    p.factor[r] = 1.0f;
+    if (any_above(mul(largest, set1(scale)), set1(p.max[r] + kMaxSlack))) {
+      const float tile_max = reduce_max(largest) * scale;
+      p.factor[r] = first(exp2(set1(p.max[r] - tile_max)));
+      p.max[r] = tile_max;
+      store(sum, mul(load(sum), set1(p.factor[r])));
+    }
+    const Vec offset = set1(-p.max[r]);
+    Vec weight[4];
     void* out = static_cast<char*>(p.out) + r * kTile * sizeof(float);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      Vec weight = exp2(fma(score[i], set1(scale), set1(-largest[r])));
-      if (p.store == Store::kBF16) weight = round_bf16(weight);
-      sum = add(sum, weight);
-      store_act(out, 16 * i, 16, weight, p.store);
+      weight[i] = exp2(fma(score[i], set1(scale), offset));
+      if (p.store == Store::kBF16) weight[i] = round_bf16(weight[i]);
+      store_act(out, 16 * i, 16, weight[i], p.store);
     }
-    p.sum[r] = p.sum[r] * p.factor[r] + reduce_add(sum);
+    store(sum, add(load(sum), add(add(weight[0], weight[1]), add(weight[2], weight[3]))));
   }
 }
 

@@ -15,6 +15,7 @@ constexpr Kernels make_kernels(std::string_view family, std::string_view detail)
   k.tile[static_cast<int>(Format::kF32xBF16)] = tile<F32xBF16>;
   k.tile[static_cast<int>(Format::kF32xF32)] = tile<F32xF32>;
   k.tile[static_cast<int>(Format::kF32xF16)] = tile<F32xF16>;
+  k.tile[static_cast<int>(Format::kF32xRows)] = tile<F32xRows>;
   k.norm_row = norm_row;
   k.store_tile = store_tile;
   k.add_tile = add_tile;

@@ -39,6 +39,15 @@ struct F32xF16 {
   static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
 };
 
+/** Weights are rows, of which a panel is 32 columns: only `register_tile` knows how far apart. */
+struct F32xRows {
+  static constexpr int kSteps = 2;
+  static constexpr int64_t kPair = 0, kHalf = 64, kActivation = 8;
+  static inline Vec weights(const char* p, int) { return load(reinterpret_cast<const float*>(p)); }
+  static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
+  static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
+};
+
 /** Whether activations' rows are few enough for weights to be streaming from memory. */
 template <int Rows>
 constexpr bool kStreams = Rows <= 2;
@@ -48,6 +57,7 @@ template <class F, int Rows, int Width>
 void register_tile(const TileParams& p, int row, int first) {
   Vec sum[Rows][Width];
   const int64_t c_stride = p.c_stride, stride = p.a_stride;
+  const int64_t row_bytes = F::kPair == 0 ? p.row_bytes : 0;
   float* const c = p.c + row * c_stride + first * 16;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
@@ -69,7 +79,7 @@ void register_tile(const TileParams& p, int row, int first) {
     for (int step = 0; step < F::kSteps; ++step) {
       Vec weights[Width];  // of this step alone: those of both would not leave registers for the rest
 #pragma GCC unroll 4
-      for (int w = 0; w < Width; ++w) weights[w] = F::weights(b[w / 2] + w % 2 * F::kHalf, step);
+      for (int w = 0; w < Width; ++w) weights[w] = F::weights(b[w / 2] + step * row_bytes + w % 2 * F::kHalf, step);
 #pragma GCC unroll 16
       for (int r = 0; r < Rows; ++r) {
         const Vec x = F::activation(a + r * stride, step);
@@ -79,7 +89,7 @@ void register_tile(const TileParams& p, int row, int first) {
     }
     a += F::kActivation;
 #pragma GCC unroll 2
-    for (int i = 0; i < (Width + 1) / 2; ++i) b[i] += F::kPair;
+    for (int i = 0; i < (Width + 1) / 2; ++i) b[i] += F::kPair + F::kSteps * row_bytes;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {

@@ -54,6 +54,11 @@ inline float reduce_max(Vec x) {
   t = _mm_max_ps(t, _mm_movehl_ps(t, t));
   return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
 }
+/** Whether a lane of `x` is above the same lane of `limit`. */
+inline bool any_above(Vec x, Vec limit) {
+  return _mm256_movemask_ps(
+             _mm256_or_ps(_mm256_cmp_ps(x.a, limit.a, _CMP_GT_OQ), _mm256_cmp_ps(x.b, limit.b, _CMP_GT_OQ))) != 0;
+}
 /** x < limit ? yes : no */
 inline Vec if_below(Vec x, Vec limit, Vec yes, Vec no) {
   return {_mm256_blendv_ps(no.a, yes.a, _mm256_cmp_ps(x.a, limit.a, _CMP_LT_OQ)),

@@ -35,6 +35,8 @@ inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline float first(Vec a) { return _mm512_cvtss_f32(a.v); }
 inline float reduce_add(Vec a) { return _mm512_reduce_add_ps(a.v); }
 inline float reduce_max(Vec a) { return _mm512_reduce_max_ps(a.v); }
+/** Whether a lane of `x` is above the same lane of `limit`. */
+inline bool any_above(Vec x, Vec limit) { return _mm512_cmp_ps_mask(x.v, limit.v, _CMP_GT_OQ) != 0; }
 /** x < limit ? yes : no */
 inline Vec if_below(Vec x, Vec limit, Vec yes, Vec no) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ), no.v, yes.v)};

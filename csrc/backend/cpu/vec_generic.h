@@ -76,6 +76,12 @@ inline float reduce_max(const Vec& a) {
   for (int i = 1; i < 16; ++i) m = a.v[i] > m ? a.v[i] : m;
   return m;
 }
+/** Whether a lane of `x` is above the same lane of `limit`. */
+inline bool any_above(const Vec& x, const Vec& limit) {
+  bool above = false;
+  for (int i = 0; i < 16; ++i) above |= x.v[i] > limit.v[i];
+  return above;
+}
 /** x < limit ? yes : no */
 inline Vec if_below(const Vec& x, const Vec& limit, const Vec& yes, const Vec& no) {
   return each([&](int i) { return x.v[i] < limit.v[i] ? yes.v[i] : no.v[i]; });

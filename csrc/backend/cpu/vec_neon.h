@@ -65,6 +65,12 @@ inline Vec min(Vec a, Vec b) {
 inline float first(Vec a) { return vgetq_lane_f32(a.v[0], 0); }
 inline float reduce_add(Vec a) { return vaddvq_f32(vaddq_f32(vaddq_f32(a.v[0], a.v[2]), vaddq_f32(a.v[1], a.v[3]))); }
 inline float reduce_max(Vec a) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[2]), vmaxq_f32(a.v[1], a.v[3]))); }
+/** Whether a lane of `x` is above the same lane of `limit`. */
+inline bool any_above(Vec x, Vec limit) {
+  uint32x4_t above = vcgtq_f32(x.v[0], limit.v[0]);
+  for (int i = 1; i < 4; ++i) above = vorrq_u32(above, vcgtq_f32(x.v[i], limit.v[i]));
+  return vmaxvq_u32(above) != 0;
+}
 /** x < limit ? yes : no */
 inline Vec if_below(Vec x, Vec limit, Vec yes, Vec no) {
   return each([&](int i) { return vbslq_f32(vcltq_f32(x.v[i], limit.v[i]), yes.v[i], no.v[i]); });
