@@ -12,7 +12,7 @@ namespace r1 {
 namespace {
 
 constexpr int32_t kCudaPrefillRows = 2048, kCpuPrefillRows = 512;
-// Prompt rows beside decoding: a 7B step of so many takes an H200 about as long as four decode steps.
+// Prompt rows beside decoding: a 7B step of so many takes an H200 about as long as three decode steps.
 constexpr int32_t kCudaStepTokens = 512, kCpuStepTokens = 64;
 constexpr int64_t kQueue = 1024;
 constexpr int32_t kMaxPrefillRows = 65536, kMaxSequences = 4096;

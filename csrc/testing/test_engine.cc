@@ -96,6 +96,7 @@ Napi::Value TestEngine::iterate(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     const bool worked = generator_->iterate();
     check_blocks();
+    check_order();
     if (!worked) check_idle();
     return Napi::Boolean::New(info.Env(), worked);
   });
@@ -248,6 +249,28 @@ void TestEngine::check_blocks() const {
   require(blocks.used() + blocks.idle() + blocks.unused() == blocks.mapped(), "no block is lost");
   require(waiting_swapped == generator_->scheduler().swapped(), "the count of swapped sequences is right");
   require(generator_->scheduler().swapped() > 0 || generator_->swap().used() == 0, "no host memory is lost");
+}
+
+/**
+ * Nobody is passed by one of lower rank: not by one that started after it had come, and who gives way is the last of
+ * the running. (A request whose token JavaScript chooses may be passed while it waits for that.)
+ */
+void TestEngine::check_order() const {
+  const auto before = [](const Sequence& a, const Sequence& b) {
+    if (a.request.priority != b.request.priority) return a.request.priority > b.request.priority;
+    return a.request.id < b.request.id;
+  };
+  const Scheduler& scheduler = generator_->scheduler();
+  std::vector<const Sequence*> all;
+  scheduler.for_each([&](const Sequence& s) { all.push_back(&s); });
+  const auto waiting = all.begin() + scheduler.running();
+  for (auto w = waiting; w != all.end(); ++w) {
+    if ((*w)->request.gated) continue;
+    for (auto r = all.begin(); r != waiting; ++r) {
+      const bool passed = (*w)->preempted || *(*r)->admitted > (*w)->request.submitted;
+      if (passed && !before(**r, **w)) broken(name(**r) + " runs and " + name(**w) + " waits");
+    }
+  }
 }
 
 /** The engine's thread now sleeps until it is told something: everybody must be waiting for a verdict or a place. */

@@ -44,6 +44,7 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
   const Sequence& owner(const StepSequence& part) const;
   void check_part(const Step& step, const StepSequence& part, const Sequence& s) const;
   void check_blocks() const;
+  void check_order() const;
   void check_idle() const;
 
   Clock::time_point clock_{};
