@@ -99,7 +99,8 @@ export interface LoadOptions {
   prefixCache?: boolean;
   /**
    * Bytes of pinned host memory, from 0, for the keys and values of requests that have to make room on a GPU; they are
-   * copied back later. 0, the default: they are computed again, as always on the CPU. The output is the same.
+   * copied back later. 0: they are computed again, as always on the CPU. The output is the same. Taken in pieces when
+   * first needed. Default: 4 GiB, at most an eighth of the host's memory.
    */
   hostKvMemory?: number;
   /**

@@ -1,7 +1,8 @@
 /** What the engine is to load, put together from a checkpoint and options; benches use it with made-up weights. */
+import { totalmem } from "node:os";
 import type { Checkpoint } from "./checkpoint/checkpoint";
-import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
 import { DEFAULT_SEQUENCES } from "./load-options";
+import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
 
 export interface LoadSpecOptions {
   device: "cpu" | "cuda";
@@ -22,6 +23,9 @@ export interface LoadSpecOptions {
   /** Kernel family or instruction set to force. */
   family?: string;
 }
+
+/** Taken only when requests have to make room: 4 GiB, or an eighth of the host's memory where that is less. */
+const defaultHostKvMemory = () => Math.min(4 * 2 ** 30, Math.floor(totalmem() / 8));
 
 export function loadSpec(
   checkpoint: Pick<Checkpoint, "config" | "files" | "weights" | "contextLength">,
@@ -45,7 +49,7 @@ export function loadSpec(
     maxQueue: options.maxQueue ?? 0,
     targetInterTokenMs: options.targetInterTokenMs ?? 0,
     prefixCache: options.prefixCache ?? true,
-    hostKvMemory: options.hostKvMemory ?? 0,
+    hostKvMemory: options.hostKvMemory ?? (device === "cuda" ? defaultHostKvMemory() : 0),
     threads: options.threads ?? 0,
     family: options.family ?? "",
   };
