@@ -81,6 +81,7 @@ class Generator {
   void end_round();
   std::vector<int64_t> ids() const;
   int32_t max_length() const;
+  Timings timings_of(const Sequence& s) const;
 
   Backend& backend_;
   EventQueue& events_;

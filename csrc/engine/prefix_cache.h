@@ -49,8 +49,8 @@ class PrefixCache {
   void copy_start(Sequence& s);
   /**
    * Enters the full blocks of the prompt that have been computed. Where the cache has the same block already, the
-   * sequence takes that one in place of its own: the prefill class gives both the same bits. Once
-   * the prompt is complete its tail enters too.
+   * sequence takes that one in place of its own: the prefill class gives both the same bits. Once the prompt is
+   * complete its tail enters too.
    */
   void publish(Sequence& s);
   /** Whether `other`, which computes up to `end` in this step, will then have computed the next block `s` lacks. */

@@ -267,7 +267,7 @@ void TestEngine::check_order() const {
   for (auto w = waiting; w != all.end(); ++w) {
     if ((*w)->request.gated) continue;
     for (auto r = all.begin(); r != waiting; ++r) {
-      const bool passed = (*w)->preempted || *(*r)->admitted > (*w)->request.submitted;
+      const bool passed = (*w)->preempted || (*r)->admitted.value_or(Clock::time_point{}) > (*w)->request.submitted;
       if (passed && !before(**r, **w)) broken(name(**r) + " runs and " + name(**w) + " waits");
     }
   }
