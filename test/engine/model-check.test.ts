@@ -36,6 +36,7 @@ interface Tally {
   cancelled: number;
   late: number;
   refused: number;
+  starved: number;
   scored: number;
   cachedTokens: number;
   preemptions: number;
@@ -50,6 +51,8 @@ class Load {
   readonly #prompts: number;
   readonly #outputs: number;
   readonly #cancels = new Set<Run>();
+  /** Others take memory from the device and give it back. */
+  readonly #contended: boolean;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -57,6 +60,8 @@ class Load {
     this.#s = new Simulation(randomEngine(this.#random, tight));
     this.#s.holdGates = this.#random.next() < 0.5;
     this.#priorities = this.#random.pick([1, 1, 3, 10]);
+    this.#contended = this.#random.next() < 0.25;
+    if (this.#contended) this.#s.engine.setMemory(this.#random.integer(3, 12));
     this.#arrivals = tight ? 1 : this.#random.pick([0.05, 0.3, 1]);
     this.#prompts = this.#random.pick(tight ? [10, 100] : [10, 70, 150, 560]);
     this.#outputs = tight ? 400 : this.#random.pick([3, 60, 250]);
@@ -99,6 +104,7 @@ class Load {
         this.#arrive();
       for (const run of this.#cancels) if (random.next() < 0.05) this.#cancel(run);
       if (random.next() < 0.3) s.answerGates();
+      if (this.#contended && random.next() < 0.01) s.engine.setMemory(random.integer(4, 30));
       if (random.next() < 0.02) s.engine.advance(random.integer(1, 50));
       if (!s.round() && s.gates === 0 && s.open().length > 0) {
         throw new Error(`${s.open().length} requests are open and nothing is done`);
@@ -120,7 +126,7 @@ class Load {
     expect(stats).toMatchObject({ running: 0, waiting: 0, preempted: 0, swapped: 0, kvBlocksUsed: 0 });
     expect(stats.kvBlocksCached + stats.kvBlocksFree).toBe(stats.kvBlocks);
     const tally: Tally = {
-      ...{ finished: 0, cancelled: 0, late: 0, refused: 0, scored: 0 },
+      ...{ finished: 0, cancelled: 0, late: 0, refused: 0, starved: 0, scored: 0 },
       cachedTokens: stats.cachedTokens,
       preemptions: stats.preemptions,
       actions: new Set(s.pressure.map((event) => event.action)),
@@ -144,8 +150,9 @@ class Load {
       if (!asked.cache || asked.score) expect(end.cachedTokens).toBe(0);
       expect(end.cachedTokens).toBeLessThan(asked.prompt.length);
     } else if (end?.type === "error") {
-      expect(["E_TIMEOUT", "E_OVERLOADED"]).toContain(end.error.code);
+      expect(["E_TIMEOUT", "E_OVERLOADED", this.#contended ? "E_OUT_OF_MEMORY" : ""]).toContain(end.error.code);
       if (end.error.code === "E_TIMEOUT") tally.late++;
+      else if (end.error.code === "E_OUT_OF_MEMORY") tally.starved++;
       else tally.refused++;
     } else {
       tally.cancelled++;
@@ -156,7 +163,7 @@ class Load {
 
 describe("random loads", () => {
   const total: Tally = {
-    ...{ finished: 0, cancelled: 0, late: 0, refused: 0, scored: 0, cachedTokens: 0, preemptions: 0 },
+    ...{ finished: 0, cancelled: 0, late: 0, refused: 0, starved: 0, scored: 0, cachedTokens: 0, preemptions: 0 },
     actions: new Set(),
   };
 
@@ -173,6 +180,7 @@ describe("random loads", () => {
         "cancelled",
         "late",
         "refused",
+        "starved",
         "scored",
         "cachedTokens",
         "preemptions",
@@ -188,6 +196,7 @@ describe("random loads", () => {
     expect(total.finished).toBeGreaterThan(0.6 * ENGINES * REQUESTS);
     expect(total.preemptions).toBeGreaterThan(100);
     expect(total.cachedTokens).toBeGreaterThan(10_000);
+    expect(total.starved).toBeGreaterThan(0);
     for (const key of ["cancelled", "late", "refused", "scored"] as const) expect(total[key], key).toBeGreaterThan(50);
   });
 });
