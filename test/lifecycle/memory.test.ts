@@ -44,9 +44,11 @@ describe.each(devices)("on %s", (device) => {
   });
 });
 
-/** MiB in use on the first GPU, by whomever. */
-const deviceMemory = () =>
-  Number(execFileSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]));
+/** MiB in use on the first GPU that is visible, by whomever. */
+const deviceMemory = () => {
+  const id = process.env.CUDA_VISIBLE_DEVICES?.split(",")[0] || "0";
+  return Number(execFileSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits", `--id=${id}`]));
+};
 
 describe.runIf(devices.includes("cuda"))("device memory, seen from another process", () => {
   it("is all back once the model is disposed, while its process lives on", async () => {

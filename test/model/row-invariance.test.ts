@@ -109,7 +109,10 @@ describe.each(cases)("$name on $device at $precision", ({ name, device, precisio
     expect(stats.kvBlocksUsed).toBe(0);
   });
 
-  it("after preemption", async () => {
+  const room = [{ what: "computed anew", hostKvMemory: 0 }];
+  if (device === "cuda") room.push({ what: "swapped to host memory and back", hostKvMemory: 2 ** 28 });
+
+  it.each(room)("after preemption, $what", async ({ hostKvMemory }) => {
     // Five sequences start in a block each and grow to four: twenty blocks where there are eight.
     const random = new Random(3);
     const growing = Array.from({ length: 5 }, (_, i) =>
@@ -117,15 +120,17 @@ describe.each(cases)("$name on $device at $precision", ({ name, device, precisio
     );
     const expected: Outcome[] = [];
     for (const one of growing) expected.push(await run(client, one));
-    const small = await load({ kvMemory: 8 * KV_BLOCK * client.info.kvBytesPerToken });
+    const small = await load({ kvMemory: 8 * KV_BLOCK * client.info.kvBytesPerToken, hostKvMemory });
     const outcomes = await together(small, growing, 9);
-    const { promptTokens, generatedTokens, kvBlocksUsed } = small.stats();
+    const { promptTokens, generatedTokens, kvBlocksUsed, preemptions } = small.stats();
     await small.dispose();
     expectSame(outcomes, expected, growing);
     expect(kvBlocksUsed).toBe(0);
     const prompts = growing.reduce((sum, { prompt }) => sum + prompt.length, 0);
     expect(generatedTokens).toBe(5 * 190);
-    expect(promptTokens, "prompt tokens were computed again").toBeGreaterThan(prompts);
+    expect(preemptions).toBeGreaterThan(0);
+    if (hostKvMemory > 0) expect(promptTokens, "no prompt token was computed again").toBe(prompts);
+    else expect(promptTokens, "prompt tokens were computed again").toBeGreaterThan(prompts);
   });
 
   if (device === "cpu") {
