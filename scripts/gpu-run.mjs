@@ -114,12 +114,14 @@ function check() {
     console.log("!!! The suite has never been recorded on a GPU: there is no test/gpu-run.json. !!!");
     return;
   }
-  const { device, driver, date, commit: at, counts, trees, arguments: only } = JSON.parse(readFileSync(record, "utf8"));
+  const recorded = JSON.parse(readFileSync(record, "utf8"));
+  const { device, driver, date, commit: at, counts, trees, arguments: only, notes = [] } = recorded;
   console.log(`Last GPU run: ${device}, driver ${driver}, ${date}, commit ${at}: ${JSON.stringify(counts)}`);
   if (only) console.log(`It ran a part of the suite only: ${only.join(" ")}`);
   if (counts.failed + counts.failedFiles > 0) {
     console.log(`!!! ${counts.failed} tests in ${counts.failedFiles} files FAILED in it. !!!`);
   }
+  for (const note of notes) console.log(note); // what somebody added about the run by hand
   const changed = folders.filter((folder) => trees[folder] !== treeHash(folder));
   if (changed.length === 0) console.log(`${folders.join("/, ")}/ are as they were then.`);
   else console.log(`!!! CHANGED since the last GPU run: ${changed.map((f) => `${f}/`).join(", ")} !!!`);
