@@ -105,3 +105,16 @@ export function checkOptions<T extends object>(
   }
   return checked;
 }
+
+/** A check of one option, as {@link checkOptions} takes them. */
+export type Check<T> = (value: unknown, name: string) => T;
+export const boolean: Check<boolean> = (value, name) => checkBoolean(name, value);
+export const integer =
+  (min: number, max?: number): Check<number> =>
+  (value, name) =>
+    checkInteger(name, value, min, max);
+
+/** Token counts are 32-bit integers in the engine. */
+export const MAX_TOKENS = 0x7fffffff;
+/** setTimeout takes no more. */
+export const MAX_MILLISECONDS = 0x7fffffff;

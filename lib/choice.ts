@@ -11,8 +11,8 @@ import {
   type PartialResult,
   type Result,
   type TextPart,
-  type TokenLogprob,
   type Timings,
+  type TokenLogprob,
 } from "./results";
 import type { Sampler } from "./sampling/options";
 import type { AnswerDecoder } from "./text/answer-decoder";

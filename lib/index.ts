@@ -1,9 +1,9 @@
-export { AbortError, errorCodes, R1Error, type R1ErrorCode } from "./errors";
 export type { LoadProgress } from "./engine-client";
+export { AbortError, errorCodes, R1Error, type R1ErrorCode } from "./errors";
+export type { LoadOptions, Warning } from "./load-options";
 export type { ModelDetails } from "./loading";
 export { DeepSeekR1 } from "./model";
 export type { NativeGpuStatus as GpuStatus, Precision } from "./native";
-export type { LoadOptions, Warning } from "./load-options";
 export type { LogprobsOptions, PromptOptions, RequestOptions, RunOptions } from "./options";
 export type { ChatPrompt, HolePrompt, StreamPrompt, TokenIds } from "./prompts";
 export type {

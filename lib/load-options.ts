@@ -1,14 +1,17 @@
 /** The options of loading: what they mean, their ranges and defaults, and the checks of them. */
 import {
-  checkBoolean,
+  boolean,
+  type Check,
   checkFunction,
-  checkInteger,
   checkNumber,
   checkOptions,
   checkSignal,
   checkString,
   checkWord,
   found,
+  integer,
+  MAX_MILLISECONDS,
+  MAX_TOKENS,
   outOfRange,
   wrongType,
 } from "./arguments";
@@ -143,15 +146,6 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
-type Check<T> = (value: unknown, name: string) => T;
-const boolean: Check<boolean> = (value, name) => checkBoolean(name, value);
-const integer =
-  (min: number, max?: number): Check<number> =>
-  (value, name) =>
-    checkInteger(name, value, min, max);
-
-const MAX_TOKENS = 0x7fffffff;
-const MAX_MILLISECONDS = 0x7fffffff;
 const MAX_SEQUENCES = 1024;
 const MAX_QUEUE = 1_000_000;
 export const DEFAULT_SEQUENCES = 64;

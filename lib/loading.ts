@@ -4,9 +4,9 @@ import { cudaDevices, defaultPrecision } from "./device";
 import { embeddedModelPath, embeddedNotice } from "./embedded";
 import { EngineClient } from "./engine-client";
 import { R1Error } from "./errors";
+import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./load-options";
 import { loadSpec } from "./load-spec";
 import type { Precision } from "./native";
-import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./load-options";
 import { type LoadChoice, loadWithinMemory } from "./serving/memory-steps";
 
 /** What a model is and where it runs. Bytes and tokens. */

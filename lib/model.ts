@@ -4,9 +4,9 @@ import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
 import type { EngineClient } from "./engine-client";
 import { AbortError, R1Error } from "./errors";
 import { Generation, type GenerationPlan, type PartSource, PartStream } from "./generation";
+import { checkLoadOptions, type LoadOptions, type Warning } from "./load-options";
 import { details, loadEngine, locateModel, type ModelDetails } from "./loading";
 import type { NativeRequest } from "./native";
-import { checkLoadOptions, type LoadOptions, type Warning } from "./load-options";
 import {
   type CheckedRequest,
   checkLogprobsOptions,

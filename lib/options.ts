@@ -3,12 +3,14 @@
  * load-options.ts.
  */
 import {
-  checkBoolean,
-  checkInteger,
+  boolean,
   checkOptions,
   checkSignal,
   checkString,
   checkTokenIds,
+  integer,
+  MAX_MILLISECONDS,
+  MAX_TOKENS,
   outOfRange,
   wrongType,
 } from "./arguments";
@@ -97,16 +99,6 @@ export interface CheckedRequest extends CheckedSampling, PromptOptions, RunOptio
   reasoning?: boolean;
 }
 
-type Check<T> = (value: unknown, name: string) => T;
-const boolean: Check<boolean> = (value, name) => checkBoolean(name, value);
-const integer =
-  (min: number, max?: number): Check<number> =>
-  (value, name) =>
-    checkInteger(name, value, min, max);
-
-const MAX_TOKENS = 0x7fffffff;
-/** setTimeout takes no more. */
-const MAX_MILLISECONDS = 0x7fffffff;
 const MAX_TOP_LOGPROBS = 20;
 const MAX_SALT = 1024;
 

@@ -1,6 +1,7 @@
 /** A Hugging Face model folder, read and checked without touching the weights: what the engine is to load, and from where. */
-import { isAbsolute, join, relative, resolve } from "node:path";
+
 import { readdir } from "node:fs/promises";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { R1Error } from "../errors";
 import type { NativeModelConfig, NativePart, NativeWeight, StoredType } from "../native";
 import { type ModelConfig, parseConfig } from "./config";

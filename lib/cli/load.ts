@@ -1,8 +1,8 @@
 /** Loading a model for a command: flags, progress bar, warnings. */
 import { embeddedModel, embeddedModelPath, embeddedNotice } from "../embedded";
 import type { LoadProgress } from "../engine-client";
-import { DeepSeekR1 } from "../model";
 import { checkLoadOptions, type LoadOptions } from "../load-options";
+import { DeepSeekR1 } from "../model";
 import { memorySteps } from "../serving/options";
 import { byteCount, type Flags, number } from "./flags";
 import { ProgressBar } from "./progress";

@@ -2,7 +2,7 @@
  * The options of serving many requests: their checks and defaults. `lib/load-options.ts` documents where they are
  * given.
  */
-import { checkInteger, checkNumber, checkOptions, checkWord, outOfRange, wrongType } from "../arguments";
+import { checkNumber, checkOptions, checkWord, integer, outOfRange, wrongType } from "../arguments";
 
 /** What is kept of answered requests: `LoadOptions.resultCache`. */
 export interface ResultCacheOptions {
@@ -51,7 +51,6 @@ function group<T extends object>(name: string, value: unknown, checks: Checks<T>
   return checkOptions<T>(name, value, Object.fromEntries(prefixed));
 }
 
-const integer = (min: number, max?: number) => (value: unknown, name: string) => checkInteger(name, value, min, max);
 const percent = (value: unknown, name: string) => checkNumber(name, value, 0, 100);
 const milliseconds = (value: unknown, name: string) => checkNumber(name, value, 0, 1e9);
 

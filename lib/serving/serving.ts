@@ -1,7 +1,7 @@
 /** All that stands around a loaded model's engine while it serves: result cache, measurements, events. */
 import type { EngineClient, RequestPort } from "../engine-client";
-import { binding, type NativeGpuStatus, type NativeRequest } from "../native";
 import type { Warning } from "../load-options";
+import { binding, type NativeGpuStatus, type NativeRequest } from "../native";
 import { EventHub, tell } from "./events";
 import { LatencyWatch } from "./latency";
 import { type Look, Monitor } from "./monitor";

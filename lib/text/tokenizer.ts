@@ -1,5 +1,5 @@
 /** Text to token ids and back, as the Rust library and transformers do it. */
-import { checkBoolean, checkOptions, checkString, checkTokenIds } from "../arguments";
+import { boolean, checkOptions, checkString, checkTokenIds } from "../arguments";
 import { R1Error } from "../errors";
 import { AddedTokens, type Barriers } from "./added-tokens";
 import { Encoder } from "./encoder";
@@ -166,7 +166,6 @@ export class Tokenizer {
   }
 }
 
-const boolean = (value: unknown, name: string) => checkBoolean(name, value);
 const encodeChecks = { addSpecialTokens: boolean, parseSpecial: boolean };
 const decodeChecks = { skipSpecialTokens: boolean };
 
