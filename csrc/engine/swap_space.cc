@@ -21,19 +21,32 @@ bool SwapSpace::save(const std::vector<int32_t>& blocks, int64_t count, std::vec
   if (!reserve(count)) return false;
   slots.assign(free_.rbegin(), free_.rbegin() + count);
   free_.resize(free_.size() - count);
-  copies_.clear();
-  for (int64_t i = 0; i < count; ++i) copies_.push_back({.block = blocks[i], .host = address(slots[i])});
-  backend_.copy_blocks_to_host(kv_, copies_.data(), static_cast<int32_t>(count));
+  copy(blocks, slots, 0, Direction::kSave);
   return true;
 }
 
 void SwapSpace::restore(std::vector<int32_t>& slots, const std::vector<int32_t>& blocks, int64_t first) {
-  copies_.clear();
-  for (size_t i = first; i < slots.size(); ++i) copies_.push_back({.block = blocks[i], .host = address(slots[i])});
-  if (!copies_.empty()) {
-    backend_.copy_blocks_from_host(kv_, copies_.data(), static_cast<int32_t>(copies_.size()));
-  }
+  copy(blocks, slots, first, Direction::kRestore);
   release(slots);
+}
+
+/** Each chunk's slots in a call of their own: a backend merges neighbours, and a copy must not span two allocations. */
+void SwapSpace::copy(const std::vector<int32_t>& blocks, const std::vector<int32_t>& slots, int64_t first,
+                     Direction direction) {
+  const auto count = static_cast<int64_t>(slots.size());
+  while (first < count) {
+    const int64_t chunk = slots[first] / chunk_;
+    copies_.clear();
+    for (; first < count && slots[first] / chunk_ == chunk; ++first) {
+      copies_.push_back({.block = blocks[first], .host = address(slots[first])});
+    }
+    const auto copies = static_cast<int32_t>(copies_.size());
+    if (direction == Direction::kSave) {
+      backend_.copy_blocks_to_host(kv_, copies_.data(), copies);
+    } else {
+      backend_.copy_blocks_from_host(kv_, copies_.data(), copies);
+    }
+  }
 }
 
 /** The next save gets neighbouring slots in the same order, so that copies of neighbouring blocks can be merged. */

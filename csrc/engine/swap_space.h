@@ -22,7 +22,10 @@ class SwapSpace {
   int64_t used() const { return slots_ - static_cast<int64_t>(free_.size()); }
 
  private:
+  enum class Direction { kSave, kRestore };
+
   bool reserve(int64_t count);
+  void copy(const std::vector<int32_t>& blocks, const std::vector<int32_t>& slots, int64_t first, Direction direction);
   void* address(int32_t slot) const;
 
   Backend& backend_;
