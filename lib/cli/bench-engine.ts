@@ -6,9 +6,9 @@ import { defaultPrecision } from "../device";
 import { embeddedModelPath } from "../embedded";
 import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
+import { checkDevice, PRECISIONS } from "../load-options";
 import { loadSpec } from "../load-spec";
 import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
-import { checkDevice, PRECISIONS } from "../load-options";
 import type { BenchKind, BenchOptions } from "./bench";
 import { checkServeOptions } from "./bench-load-pattern";
 
@@ -107,20 +107,31 @@ export function madeUpPrompt(tokens: number, vocab: number, salt: number): Int32
   });
 }
 
-/** Greedy and without stop ids, so that exactly `newTokens` are generated. Resolves with the time of each, in ms. */
-export function timeTokens(client: EngineClient, prompt: Int32Array, newTokens: number): Promise<number[]> {
+/**
+ * Greedy and without stop ids, so that exactly `newTokens` are generated. Resolves with the time of each, in ms.
+ * @param cache uses and fills the prefix cache
+ */
+export function timeTokens(
+  client: EngineClient,
+  prompt: Int32Array,
+  newTokens: number,
+  cache = false,
+): Promise<number[]> {
   return new Promise((resolve, reject) => {
     const times: number[] = [];
-    client.submit(greedy(prompt, newTokens), {
-      tokens: (tokens) => {
-        const now = performance.now();
-        for (let n = tokens.length; n > 0; n--) times.push(now);
+    client.submit(
+      { ...greedy(prompt, newTokens), cache },
+      {
+        tokens: (tokens) => {
+          const now = performance.now();
+          for (let n = tokens.length; n > 0; n--) times.push(now);
+        },
+        end: (end: RequestEnd) => {
+          if (end.type === "finish") resolve(times);
+          else reject(end.type === "error" ? end.error : new R1Error("E_INTERNAL", "The bench request was cancelled."));
+        },
       },
-      end: (end: RequestEnd) => {
-        if (end.type === "finish") resolve(times);
-        else reject(end.type === "error" ? end.error : new R1Error("E_INTERNAL", "The bench request was cancelled."));
-      },
-    });
+    );
   });
 }
 
