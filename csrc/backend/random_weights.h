@@ -3,11 +3,7 @@
 #pragma once
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define R1_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define R1_HOST_DEVICE inline
-#endif
+#include "base/host_device.h"
 
 namespace r1 {
 

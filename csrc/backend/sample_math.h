@@ -9,14 +9,7 @@
 #endif
 
 #include "backend/sampling.h"
-
-#ifndef R1_HOST_DEVICE
-#if defined(__CUDACC__)
-#define R1_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define R1_HOST_DEVICE inline
-#endif
-#endif
+#include "base/host_device.h"
 
 namespace r1::sampling {
 
