@@ -4,12 +4,15 @@
 //
 // Folders are recorded by git's tree hashes, computed here from the files: that works where there is no git, too, and
 // tells apart what is not committed.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "./build.mjs";
+import { buildDist } from "./build-dist.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const record = join(root, "test/gpu-run.json");
@@ -41,12 +44,12 @@ function output(command, args) {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** "NVIDIA H200" and "580.159.04" of the first card. */
-function card() {
-  const line = output("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"])?.split("\n")[0];
-  if (!line) throw new Error("nvidia-smi found no GPU here; this script records runs on one");
-  const [device, driver] = line.split(",").map((field) => field.trim());
-  return { device, driver };
+/** "NVIDIA H200" and "580.159.04" of the first card, and how many there are. */
+function cards() {
+  const lines = output("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"])?.split("\n");
+  if (!lines?.[0]) throw new Error("nvidia-smi found no GPU here; this script records runs on one");
+  const [device, driver] = lines[0].split(",").map((field) => field.trim());
+  return { device, driver, count: lines.length };
 }
 
 /** The commit the tree stands on, where git can tell; R1_COMMIT where it cannot. */
@@ -56,19 +59,20 @@ function commit() {
   return output("git", ["status", "--porcelain", "--", ...folders]) === "" ? head : `${head} and changes`;
 }
 
-/** Runs vitest with the GPU insisted on and returns its JSON report. */
-function runSuite(vitestArguments) {
+/** Runs vitest with a GPU insisted on, where there are several that one, and resolves with its JSON report. */
+async function runSuite(vitestArguments, gpu) {
   const folder = mkdtempSync(join(tmpdir(), "r1-gpu-run-"));
   try {
     const file = join(folder, "report.json");
     const vitest = join(root, "node_modules/vitest/vitest.mjs");
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-    const env = { ...process.env, R1_TEST_DEVICE: "cuda" };
-    const { status } = spawnSync(process.execPath, [vitest, "run", ...reporters, ...vitestArguments], {
+    const env = { ...process.env, R1_TEST_DEVICE: "cuda", ...(gpu === undefined ? {} : { CUDA_VISIBLE_DEVICES: gpu }) };
+    const child = spawn(process.execPath, [vitest, "run", ...reporters, ...vitestArguments], {
       cwd: root,
       env,
       stdio: "inherit",
     });
+    const [status] = await once(child, "exit");
     if (!existsSync(file)) throw new Error(`vitest ended with status ${status} and wrote no report`);
     return { status, report: JSON.parse(readFileSync(file, "utf8")) };
   } finally {
@@ -78,21 +82,36 @@ function runSuite(vitestArguments) {
 
 /**
  * The whole suite in two runs: the ops' files beside each other, for their references in float64 take most of the time;
- * then the rest one by one, for some of it reads the device's memory.
+ * then the rest one by one, for some of it reads the device's memory. Where there are several cards, each takes its
+ * share of the files.
  */
 const phases = [
   ["--fileParallelism", "test/ops"],
   ["--exclude", "test/ops/**"],
 ];
 
-function run(argv) {
+async function runOn(gpu, count, argv) {
+  const results = [];
+  for (const phase of argv.length > 0 ? [argv] : phases) {
+    if (count === 1) results.push(await runSuite(phase));
+    else results.push(await runSuite([...phase, `--shard=${gpu + 1}/${count}`], `${gpu}`));
+  }
+  return results;
+}
+
+async function run(argv) {
   const at = argv.indexOf("--out");
   const [, out] = at >= 0 ? argv.splice(at, 2) : [undefined, record];
-  const { device, driver } = card();
+  const { device, driver, count } = cards();
   // Before the run: what is tested is what lies here now.
   const trees = Object.fromEntries(folders.map((folder) => [folder, treeHash(folder)]));
   const started = Date.now();
-  const runs = (argv.length > 0 ? [argv] : phases).map(runSuite);
+  if (count > 1 && process.env.R1_TEST_BUILT !== "1") {
+    build(); // once, not by every card's run
+    buildDist();
+    process.env.R1_TEST_BUILT = "1";
+  }
+  const runs = (await Promise.all(Array.from({ length: count }, (_, gpu) => runOn(gpu, count, argv)))).flat();
   const sum = (count) => runs.reduce((total, { report }) => total + count(report), 0);
   const counts = {
     passed: sum((report) => report.numPassedTests),
@@ -129,7 +148,7 @@ function check() {
 
 try {
   if (process.argv.includes("--check")) check();
-  else run(process.argv.slice(2));
+  else await run(process.argv.slice(2));
 } catch (error) {
   console.error(`gpu-run: ${error.message}`);
   process.exitCode = process.argv.includes("--check") ? 0 : 1;
