@@ -1,7 +1,10 @@
 // Causal attention of many query rows with warp matrix instructions, after Dao, "FlashAttention-2", 2023: a block keeps
 // 64 query rows in registers and passes over tiles of 64 keys with an online softmax.
 // Every row sees the same aligned tiles in the same order, and a tile that is masked for it changes no bit of its
-// state, so a row's result does not depend on the rows beside it.
+// state, so a row's result does not depend on the rows beside it. After every segment of tiles (kernel_params.h) the
+// state starts anew and is merged with that of the segments before: by the same block, or where rows are too few for
+// the card by the last of the segments' blocks to finish.
+#include "attention_state.cuh"
 #include "block.cuh"
 #include "kv_cache.cuh"
 
@@ -10,12 +13,6 @@ namespace r1 {
 constexpr int kPrefillThreads = 128;  // 4 warps of 16 query rows
 constexpr int kTile = 64;             // keys, a KV block
 
-R1_DEVICE float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /**
  * kAsync: copies run in the background into two buffers each of K and V, products have k = 16 (sm_80); else one buffer
  * and k = 8 (sm_75). Shared memory: kStages of K, then of V, each [64 keys][kDim], where the 16-byte piece p of key n
@@ -23,10 +20,10 @@ R1_DEVICE float exp2_fast(float x) {
  */
 template <class T, int kDim, bool kAsync>
 class PrefillAttention {
+  using State = AttentionState<kDim>;
   static constexpr int kStages = kAsync ? 2 : 1;
   static constexpr int kPieces = kDim / 8;  // of 16 bytes in a key
   static constexpr int kTileBytes = kTile * kDim * 2;
-  static constexpr float kMinusInfinity = -__builtin_huge_valf();
 
  public:
   R1_DEVICE PrefillAttention(const cuda::AttentionArgs& a, const cuda::PrefillTile& tile, uint32_t shared)
@@ -35,28 +32,49 @@ class PrefillAttention {
     last_slot_ = a.step.slots[tile.first_row + tile.rows - 1];
     const int first_slot = a.step.slots[tile.first_row];
     begin_ = first_of(first_slot) / kTile, end_ = last_slot_ / kTile + 1;
+    first_segment_ = cuda::segment_of_tile(begin_);
+    segments_ = cuda::segment_of_tile(end_ - 1) - first_segment_ + 1;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       row_[i] = warp() * 16 + lane() / 4 + 8 * i;
       const bool valid = row_[i] < tile.rows;
       slot_[i] = valid ? a.step.slots[tile.first_row + row_[i]] : last_slot_;
-      m_[i] = kMinusInfinity, l_[i] = 0.0f;
     }
-#pragma unroll
-    for (int n = 0; n < kDim / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) o_[n][i] = 0.0f;
-    }
+    state_.clear();
   }
 
-  R1_DEVICE void run() {
+  /**
+   * All segments of these rows, or where the grid has a block for each its own. True where segments are left to merge,
+   * by the last block to come here.
+   */
+  R1_DEVICE bool run() {
+    const bool all = gridDim.z == 1;
+    if (!all) {
+      const int segment = first_segment_ + blockIdx.z;
+      if (static_cast<int>(blockIdx.z) >= segments_) return false;
+      begin_ = max(begin_, cuda::first_tile_of(segment)), end_ = min(end_, cuda::first_tile_of(segment + 1));
+    }
     load_queries();
     if (kAsync) {
-      run_async();
+      run_async(all ? partial(0) : nullptr);
     } else {
-      run_plain();
+      run_plain(all ? partial(0) : nullptr);
     }
-    store();
+    if (all || segments_ == 1) {
+      store();
+      return false;
+    }
+    state_.save(partial(blockIdx.z));
+    __threadfence();
+    __syncthreads();
+    return true;
+  }
+
+  R1_DEVICE int segments() const { return segments_; }
+
+  R1_DEVICE void merge_segments(uint8_t* shared) const {
+    const SegmentMerger<T, kDim> merger{partial(0), segments_, tile_.rows, shared, output()};
+    merger.run(weight_factor());
   }
 
  private:
@@ -66,7 +84,26 @@ class PrefillAttention {
   R1_DEVICE uint32_t k_buffer(int tile) const { return shared_ + (tile % kStages) * kTileBytes; }
   R1_DEVICE uint32_t v_buffer(int tile) const { return k_buffer(tile) + kStages * kTileBytes; }
 
-  R1_DEVICE void run_async() {
+  R1_DEVICE float weight_factor() const { return a_.scale * 1.44269504f; }
+  R1_DEVICE float4* partial(int segment) const {
+    const int64_t block = int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
+    return reinterpret_cast<float4*>(a_.partials) + (block * gridDim.z + segment) * cuda::prefill_partial(kDim);
+  }
+
+  /** After a tile: at the end of a segment its result is merged with `total`, that of those before. */
+  R1_DEVICE void end_tile(int tile, float4* total) {
+    const bool last = tile + 1 == end_;
+    const int segment = cuda::segment_of_tile(tile);
+    if (!last && cuda::first_tile_of(segment + 1) != tile + 1) return;
+    state_.close();
+    if (total == nullptr) return;
+    if (segment != first_segment_) state_.merge_into(total, weight_factor());
+    if (last) return;
+    state_.save(total);
+    state_.clear();
+  }
+
+  R1_DEVICE void run_async(float4* total) {
     load_tile(a_.kv.k_offset, begin_, k_buffer(begin_));
     load_tile(a_.kv.v_offset, begin_, v_buffer(begin_));
     for (int tile = begin_; tile < end_; ++tile) {
@@ -80,11 +117,12 @@ class PrefillAttention {
       __syncthreads();
       load_tile(a_.kv.v_offset, tile + 1, v_buffer(tile + 1));
       multiply_values(v_buffer(tile), s);
+      end_tile(tile, total);
     }
     cp_async_wait<0>();
   }
 
-  R1_DEVICE void run_plain() {
+  R1_DEVICE void run_plain(float4* total) {
     for (int tile = begin_; tile < end_; ++tile) {
       float s[kTile / 8][4];
       __syncthreads();
@@ -94,6 +132,7 @@ class PrefillAttention {
       multiply_keys(k_buffer(tile), s);
       soften(tile, s);
       multiply_values(v_buffer(tile), s);
+      end_tile(tile, total);
     }
   }
 
@@ -167,26 +206,27 @@ class PrefillAttention {
 
   /** Scores to weights 2^((s - m) · scale · log2 e); the running sums are brought to the new maximum. */
   R1_DEVICE void soften(int tile, float (&s)[kTile / 8][4]) {
-    const float factor = a_.scale * 1.44269504f;
+    const float factor = weight_factor();
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const int key = tile * kTile + lane() % 4 * 2;
       const int first = first_of(slot_[i]);
-      float most = m_[i];
+      float most = state_.m[i];
 #pragma unroll
       for (int n = 0; n < kTile / 8; ++n) {
 #pragma unroll
         for (int j = 0; j < 2; ++j) {
           const int at = key + 8 * n + j;
-          if (at > slot_[i] || at < first) s[n][2 * i + j] = kMinusInfinity;
+          if (at > slot_[i] || at < first) s[n][2 * i + j] = State::kNone;
           most = fmaxf(most, s[n][2 * i + j]);
         }
       }
       most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
       most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
-      const float base = most == kMinusInfinity ? 0.0f : most * factor;
-      const float shrink = exp2_fast(m_[i] == most ? 0.0f : fmaf(m_[i], factor, -base));  // exactly 1 where m stays
-      m_[i] = most;
+      const float base = most == State::kNone ? 0.0f : most * factor;
+      const float shrink =
+          exp2_fast(state_.m[i] == most ? 0.0f : fmaf(state_.m[i], factor, -base));  // exactly 1 where m stays
+      state_.m[i] = most;
       float sum = 0.0f;
 #pragma unroll
       for (int n = 0; n < kTile / 8; ++n) {
@@ -197,9 +237,9 @@ class PrefillAttention {
           sum += p;
         }
       }
-      l_[i] = fmaf(l_[i], shrink, sum);
+      state_.l[i] = fmaf(state_.l[i], shrink, sum);
 #pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) o_[n][2 * i] *= shrink, o_[n][2 * i + 1] *= shrink;
+      for (int n = 0; n < kDim / 8; ++n) state_.o[n][2 * i] *= shrink, state_.o[n][2 * i + 1] *= shrink;
     }
   }
 
@@ -216,25 +256,25 @@ class PrefillAttention {
       for (int n = 0; n < kDim / 16; ++n) {
         uint32_t b[4];
         ldmatrix_x4_transposed(b, row + k * 16 * (kDim * 2) + ((2 * n) ^ swizzle) * 16);
-        multiply(o_[2 * n], p, b[0], b[1]);
-        multiply(o_[2 * n + 1], p, b[2], b[3]);
+        multiply(state_.o[2 * n], p, b[0], b[1]);
+        multiply(state_.o[2 * n + 1], p, b[2], b[3]);
       }
     }
   }
 
-  R1_DEVICE void store() {
+  R1_DEVICE RowsOut<T> output() const {
+    T* out = static_cast<T*>(a_.out) + (int64_t{tile_.first_row} * a_.heads + head_) * kDim;
+    return {out, int64_t{a_.heads} * kDim, tile_.rows};
+  }
+  R1_DEVICE void store() const {
+    const RowsOut<T> out = output();
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      float l = l_[i];
-      l += __shfl_xor_sync(~0u, l, 1);
-      l += __shfl_xor_sync(~0u, l, 2);
-      const float inverse = 1.0f / l;
-      if (row_[i] >= tile_.rows) continue;
-      T* out =
-          static_cast<T*>(a_.out) + (int64_t{tile_.first_row + row_[i]} * a_.heads + head_) * kDim + lane() % 4 * 2;
+      const float inverse = 1.0f / state_.l[i];
 #pragma unroll
       for (int n = 0; n < kDim / 8; ++n) {
-        *reinterpret_cast<uint32_t*>(out + n * 8) = pack2<T>(o_[n][2 * i] * inverse, o_[n][2 * i + 1] * inverse);
+        const float low = state_.o[n][2 * i], high = state_.o[n][2 * i + 1];
+        out.store(row_[i], n * 8 + lane() % 4 * 2, low * inverse, high * inverse);
       }
     }
   }
@@ -244,21 +284,31 @@ class PrefillAttention {
   const uint32_t shared_;
   const int head_, kv_head_;
   const int32_t* blocks_;
-  int last_slot_, begin_, end_;  // tiles [begin, end) of keys are visible to some row
-  int row_[2], slot_[2];         // of this lane's two rows of the block
-  float m_[2], l_[2];            // l of this lane's keys alone
+  int last_slot_, begin_, end_;   // tiles [begin, end) of keys are visible to some row
+  int first_segment_, segments_;  // those tiles' segments
+  int row_[2], slot_[2];          // of this lane's two rows of the block
+  State state_;
   uint32_t q_[kDim / 16][4];
-  float o_[kDim / 8][4];
 };
 
-// Grid: x query heads, y tiles of 64 rows of one sequence, those with the most keys first.
+// Grid: x query heads, y tiles of 64 rows of one sequence, those with the most keys first; z: 1, or where blocks are
+// few as many as there are segments.
 template <class T, int kDim, bool kAsync>
 R1_DEVICE void attention_prefill(const cuda::AttentionArgs& a) {
   extern __shared__ __align__(128) uint8_t shared[];
   pdl_trigger();
   PrefillAttention<T, kDim, kAsync> attention(a, a.tiles[blockIdx.y], shared_address(shared));
   pdl_wait();
-  attention.run();
+  if (!attention.run()) return;
+  __shared__ bool last;
+  if (threadIdx.x == 0) {
+    int32_t* arrived = a.arrived + int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
+    last = atomicAdd(arrived, 1) == attention.segments() - 1;
+    if (last) *arrived = 0;
+    __threadfence();
+  }
+  __syncthreads();
+  if (last) attention.merge_segments(shared);
 }
 
 }  // namespace r1

@@ -128,7 +128,7 @@ function comparedRows(rows: number): number[] {
 describe.each(variants())("attention on $label", ({ options, precision, ...variant }) => {
   let backend: TestBackend;
   beforeAll(() => {
-    backend = new (testAddon().TestBackend)({ ...options, maxRows: 1024, maxBlocksPerSequence: 256 });
+    backend = new (testAddon().TestBackend)({ ...options, maxRows: 1024, maxBlocksPerSequence: 512 });
   });
   afterAll(() => backend.dispose());
   const thorough = variant.chosen || variant.device === "cuda";
@@ -159,7 +159,7 @@ describe.each(variants())("attention on $label", ({ options, precision, ...varia
       "%s: a row is bit-equal alone, in chunks and in any company",
       (numericClass) => {
         const rows = numericClass === "prefill" ? 330 : 40;
-        const length = 400;
+        const length = numericClass === "prefill" ? 1100 : 400; // over several segments of keys
         const layout = {
           name: "",
           numericClass,
@@ -189,6 +189,27 @@ describe.each(variants())("attention on $label", ({ options, precision, ...varia
         scene.cache.free();
       },
     );
+  });
+
+  it("reads the end of a long prompt, bit-equal in any company", () => {
+    const layout = { name: "", numericClass: "prefill" as const, parts: [part(21_000, 140)] };
+    const scene = new Scene(backend, cases[0], layout, precision);
+    const whole = scene.run();
+    const expected = [...scene.expected(0, 0, 0), ...scene.expected(0, 0, 11)];
+    const actual = [...whole.values.subarray(0, 128), ...whole.values.subarray(11 * 128, 12 * 128)];
+    expectClose(actual, expected, stored[precision], "the first row");
+    const rowBytes = whole.bits.length / scene.step.rows;
+    const { blocks } = scene.step.sequences[0];
+    for (const [from, rows] of [
+      [139, 1],
+      [0, 64],
+      [77, 30],
+    ]) {
+      const step = stepOf("prefill", [{ length: 21_000 - 140 + from + rows, rows, blocks }]);
+      const { bits } = scene.run(step, scene.qkv.subarray(from * scene.columns, (from + rows) * scene.columns));
+      expectSameBits(bits, whole.bits.subarray(from * rowBytes, (from + rows) * rowBytes), `rows ${from} + ${rows}`);
+    }
+    scene.cache.free();
   });
 
   it("is the same with any number of threads", (context) => {

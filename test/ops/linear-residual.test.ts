@@ -75,6 +75,7 @@ describe.each(variants())("linear_residual on $label", ({ options, precision, ..
       [total - 1, 1],
       [5, 2],
       [16, 16],
+      [3, 25],
       [7, 40],
       [1, total - 1],
     ]) {

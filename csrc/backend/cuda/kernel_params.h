@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "backend/sampling.h"
+#include "base/host_device.h"
 
 namespace r1::cuda {
 
@@ -62,17 +63,38 @@ struct RopeAppendArgs {
   int32_t heads, kv_heads, head_dim;
 };
 
-constexpr int kDecodeCounters = 64 * 256;  // rows times groups of heads
-constexpr int kMaxSegments = 64;           // of a row's keys in decode attention
-constexpr int kHeadsPerBlock = 8;          // query heads that share a pass over K and V
+constexpr int kAttentionCounters = 64 * 256;  // rows times groups of heads; prefill: tiles times heads
+constexpr int kMaxSegments = 64;              // of a row's keys in decode attention
+constexpr int kHeadsPerBlock = 8;             // query heads that share a pass over K and V
+
+// Prefill attention adds up tiles of 64 keys in segments, whose results are merged in their order: one block may take
+// all of a row's segments, or each a block of its own. Where a segment begins depends on the place of its keys alone.
+// They grow with it, so that a long prompt has no more than some 80.
+constexpr int kSegmentTiles = 4;  // of the shortest
+/** float4s of a segment's result: a block's accumulators, and its rows' maxima and sums. */
+R1_HOST_DEVICE constexpr int prefill_partial(int head_dim) { return (head_dim / 8 + 1) * 128; }
+
+/** Shared memory of a block that merges so many segments. */
+constexpr unsigned merge_bytes(int segments) { return static_cast<unsigned>(segments * kPrefillTileRows * 8); }
+
+R1_HOST_DEVICE constexpr int segment_of_tile(int tile) {
+  if (tile < 128) return tile / kSegmentTiles;
+  return tile < 512 ? 24 + tile / 16 : 48 + tile / 64;
+}
+R1_HOST_DEVICE constexpr int first_tile_of(int segment) {
+  if (segment < 32) return segment * kSegmentTiles;
+  return segment < 56 ? (segment - 24) * 16 : (segment - 48) * 64;
+}
 
 struct AttentionArgs {
   StepArrays step;
   const void* qkv;  // [rows][(heads + 2 kv_heads) head_dim], the Q part is read
   void* out;        // [rows][heads head_dim]
   KvPlanes kv;
-  float* partials;           // decode: [rows][kv_heads][head_chunks][kMaxSegments][kHeadsPerBlock][head_dim + 2]
-  int32_t* arrived;          // decode: [rows][kv_heads][head_chunks] segments done, zero between launches
+  // decode: [rows][kv_heads][head_chunks][kMaxSegments][kHeadsPerBlock][head_dim + 2]
+  // prefill: [gridDim.y][heads][gridDim.z][prefill_partial(head_dim)] float4; null where nobody sees a second segment
+  float* partials;
+  int32_t* arrived;          // segments done, zero between launches: [rows][kv_heads][head_chunks]; [gridDim.y][heads]
   const PrefillTile* tiles;  // prefill: [gridDim.y]
   int32_t rows, heads, kv_heads, window;
   float scale;
@@ -150,11 +172,7 @@ struct SampleScratch {
   int64_t bytes;
 };
 
-#if defined(__CUDACC__)
-__host__ __device__
-#endif
-    constexpr SampleScratch
-    sample_scratch(int64_t vocab) {
+R1_HOST_DEVICE constexpr SampleScratch sample_scratch(int64_t vocab) {
   SampleScratch s{};
   constexpr int64_t kChunkBytes = (kSampleChunks * static_cast<int64_t>(sizeof(SampleChunk)) + 15) / 16 * 16;
   constexpr int64_t kBins4 = (kSampleBins * 4 + 15) / 16 * 16, kBins8 = (kSampleBins * 8 + 15) / 16 * 16;
@@ -169,11 +187,7 @@ __host__ __device__
 }
 
 /** Tokens of a chunk: a multiple of 32, so that chunks do not share mask words. */
-#if defined(__CUDACC__)
-__host__ __device__
-#endif
-    constexpr int64_t
-    sample_chunk_tokens(int64_t vocab) {
+R1_HOST_DEVICE constexpr int64_t sample_chunk_tokens(int64_t vocab) {
   return ((vocab + kSampleChunks - 1) / kSampleChunks + 31) / 32 * 32;
 }
 

@@ -23,7 +23,7 @@ struct LinearOutput {
   int32_t vector;  // rows of y start at multiples of 16 bytes
 };
 
-/** linear_sm90_decode_*; the operands come through tensor maps. */
+/** linear_sm90_stream_*; the operands come through tensor maps. */
 struct LinearStreamParams {
   LinearOutput out;
   int32_t k_blocks;  // ceil(K / 64)

@@ -10,36 +10,43 @@ constexpr int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
 // ---- the method: the first row that fits
 
+constexpr int kAnyRows = 1 << 30;
+
 struct MethodRow {
   KernelFamily family;  // at least
   DType type;           // of activations and weights
   NumericClass numeric_class;
+  int rows;  // at most
   LinearMethod method;
   const char* kernels;  // prefix of their names
 };
 
-constexpr std::array<MethodRow, 8> kMethods = {{
-    {KernelFamily::kSm90, DType::kBF16, NumericClass::kDecode, LinearMethod::kStream, "linear_sm90_decode"},
-    {KernelFamily::kSm90, DType::kBF16, NumericClass::kPrefill, LinearMethod::kTile, "linear_sm90_prefill"},
-    {KernelFamily::kSm80, DType::kBF16, NumericClass::kDecode, LinearMethod::kMma, "linear_sm80_decode_bf16"},
-    {KernelFamily::kSm80, DType::kBF16, NumericClass::kPrefill, LinearMethod::kMma, "linear_sm80_prefill_bf16"},
-    {KernelFamily::kSm80, DType::kF16, NumericClass::kDecode, LinearMethod::kMma, "linear_sm80_decode_fp16"},
-    {KernelFamily::kSm80, DType::kF16, NumericClass::kPrefill, LinearMethod::kMma, "linear_sm80_prefill_fp16"},
-    {KernelFamily::kSm75, DType::kF16, NumericClass::kDecode, LinearMethod::kMma, "linear_sm75_decode_fp16"},
-    {KernelFamily::kSm75, DType::kF16, NumericClass::kPrefill, LinearMethod::kMma, "linear_sm75_prefill_fp16"},
+constexpr std::array<MethodRow, 9> kMethods = {{
+    {KernelFamily::kSm90, DType::kBF16, NumericClass::kDecode, kAnyRows, LinearMethod::kStream, "linear_sm90_stream"},
+    {KernelFamily::kSm90, DType::kBF16, NumericClass::kPrefill, 64, LinearMethod::kStream, "linear_sm90_stream"},
+    {KernelFamily::kSm90, DType::kBF16, NumericClass::kPrefill, kAnyRows, LinearMethod::kTile, "linear_sm90_prefill"},
+    {KernelFamily::kSm80, DType::kBF16, NumericClass::kDecode, kAnyRows, LinearMethod::kMma, "linear_sm80_decode_bf16"},
+    {KernelFamily::kSm80, DType::kBF16, NumericClass::kPrefill, kAnyRows, LinearMethod::kMma,
+     "linear_sm80_prefill_bf16"},
+    {KernelFamily::kSm80, DType::kF16, NumericClass::kDecode, kAnyRows, LinearMethod::kMma, "linear_sm80_decode_fp16"},
+    {KernelFamily::kSm80, DType::kF16, NumericClass::kPrefill, kAnyRows, LinearMethod::kMma,
+     "linear_sm80_prefill_fp16"},
+    {KernelFamily::kSm75, DType::kF16, NumericClass::kDecode, kAnyRows, LinearMethod::kMma, "linear_sm75_decode_fp16"},
+    {KernelFamily::kSm75, DType::kF16, NumericClass::kPrefill, kAnyRows, LinearMethod::kMma,
+     "linear_sm75_prefill_fp16"},
 }};
 
 const MethodRow* find_method(const LinearShape& shape, KernelFamily family) {
   for (const MethodRow& row : kMethods) {
     if (family >= row.family && shape.act == row.type && shape.weight == row.type &&
-        shape.numeric_class == row.numeric_class) {
+        shape.numeric_class == row.numeric_class && shape.rows <= row.rows) {
       return &row;
     }
   }
   return nullptr;
 }
 
-// ---- decode on tensor cores
+// ---- few rows on tensor cores
 
 constexpr int kDecodeTileRows = 64;
 
@@ -55,12 +62,12 @@ constexpr std::array<ClusterRow, 6> kClusters = {{{8, 30}, {6, 39}, {5, 47}, {4,
 int decode_tokens(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : 64; }
 
 // Dynamic shared memory of a block when so many share an SM of 228 KB, of which 1 KB a block is the system's.
-constexpr int kTwoPerSm = 228 * 1024 / 2 - 1024 - 512;
-constexpr int kThreePerSm = 228 * 1024 / 3 - 1024 - 512;
+constexpr int blocks_per_sm(int blocks) { return 228 * 1024 / blocks - 1024 - 512; }
 
-LinearPlan plan_stream(const LinearShape& shape, LinearPlan plan) {
+LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device, LinearPlan plan) {
   const int tokens = decode_tokens(shape.rows);
-  plan.splits = decode_splits(shape.stored_rows, shape.k);
+  const bool decode = shape.numeric_class == NumericClass::kDecode;
+  plan.splits = decode ? decode_splits(shape.stored_rows, shape.k) : 1;
   // Many tokens make x as heavy as the weights: taller tiles read it less often where there are rows enough.
   const bool tall = tokens == 64 && plan.splits == 1;
   plan.tile_rows = tall ? 2 * kDecodeTileRows : kDecodeTileRows;
@@ -71,7 +78,9 @@ LinearPlan plan_stream(const LinearShape& shape, LinearPlan plan) {
   const int groups = tokens / 8;
   const int inbox_bytes =
       plan.splits > 1 ? plan.splits * static_cast<int>(ceil_div(groups, plan.splits)) * threads * 16 : 0;
-  const int budget = plan.splits > 1 || tall ? kTwoPerSm : kThreePerSm;
+  // A few blocks that stream all of K alone need all the loads in flight that fit.
+  const bool alone = plan.splits == 1 && ceil_div(shape.stored_rows, plan.tile_rows) <= device.sm_count;
+  const int budget = blocks_per_sm(alone && !decode ? 1 : plan.splits > 1 || tall ? 2 : 3);
   constexpr int kAlign = 1024;
   plan.stages = std::clamp((budget - kAlign - inbox_bytes) / stage_bytes, 2, 16);
   plan.kernel += "_t" + std::to_string(tokens) + "_m" + std::to_string(plan.tile_rows);
@@ -190,7 +199,7 @@ LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const Devi
   plan.kernel = row->kernels;
   switch (row->method) {
     case LinearMethod::kStream:
-      return plan_stream(shape, plan);
+      return plan_stream(shape, device, plan);
     case LinearMethod::kTile:
       return plan_tile(shape, device, plan);
     default:

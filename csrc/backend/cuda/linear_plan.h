@@ -6,7 +6,7 @@
 namespace r1::cuda {
 
 enum class LinearMethod : uint8_t {
-  kStream,  // linear_sm90_decode_*: weights streamed once through TMA and wgmma, K split over a cluster
+  kStream,  // linear_sm90_stream_*: weights streamed once through TMA and wgmma, K split over a cluster
   kTile,    // linear_sm90_prefill_*: persistent tiles with TMA and wgmma
   kMma,     // linear_sm80_*, linear_sm75_*: mma.sync
   kSimt,    // linear_simt_*
@@ -37,8 +37,9 @@ constexpr int kMaxSplitTiles = 264;
 constexpr int kMaxSplitTileSums = 64 * 64;
 
 /**
- * Row invariance (DESIGN.md 6): what decides the order of a row's sums, `method` and `splits`, is a function of family,
- * types, numeric class, stored_rows and k; `rows` and the device decide only tiles, stages and grids.
+ * Row invariance (DESIGN.md 6): what decides the order of a row's sums is a function of family, types, numeric class,
+ * stored_rows and k; `rows` and the device decide only tiles, stages and grids, and between methods of equal order
+ * (kTile, and kStream with one split).
  */
 LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const DeviceProperties& device);
 

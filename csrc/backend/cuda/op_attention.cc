@@ -47,30 +47,61 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   constexpr int kBlocksPerSm = 3;
   const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
   const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * (p.head_dim + 2);
-  R1_CHECK(items_per_segment <= kDecodeCounters, ErrorCode::kUnsupported,
+  R1_CHECK(items_per_segment <= kAttentionCounters, ErrorCode::kUnsupported,
            std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) + " KV heads are too many on CUDA.");
   // Counters first, at a place of their own: the slot's memory is zero when new, and kernels leave the counters zero.
-  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kDecodeCounters + partial_floats);
+  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + partial_floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
-  args.partials = scratch + kDecodeCounters;
+  args.partials = scratch + kAttentionCounters;
   const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, kBlocksPerSm * op.launch.device().sm_count);
   op.launch.launch(op.launch.kernel(simt_kernel("attention_decode", op.act, p.head_dim)),
                    {.grid_x = static_cast<unsigned>(grid), .block = 128}, args);
 }
 
-void prefill(OpContext& op, const AttentionParams& p, AttentionArgs args) {
-  const PrefillRow* row = find_prefill(op.launch.family(), op.act, p.head_dim);
-  if (row) {
-    if (op.step.tile_count() == 0) return;
-    args.tiles = op.step.tiles();
-    op.launch.launch(op.launch.kernel(row->kernel),
-                     {.grid_x = static_cast<unsigned>(p.heads),
-                      .grid_y = static_cast<unsigned>(op.step.tile_count()),
-                      .block = 128,
-                      .shared_bytes = row->shared_bytes},
-                     args);
-    return;
+/** Segments of keys that a tile of rows sees at most, of a step whose largest slot is `last`. */
+int most_segments(int last, int window) {
+  const int all = segment_of_tile(last / kPrefillTileRows) + 1;
+  if (window == 0) return all;
+  const int keys = kPrefillTileRows - 1 + window;  // of neighbouring slots: they touch so many tiles more than one
+  const int tiles = (keys + kPrefillTileRows - 2) / kPrefillTileRows;
+  return std::min(all, (tiles + kSegmentTiles - 1) / kSegmentTiles + 1);
+}
+
+/**
+ * The partial results of segments go through a workspace of limited size: a step's tiles are launched a part at a time
+ * if need be. Each segment gets a block of its own where the card would have room for twice as many blocks or more.
+ */
+void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row, AttentionArgs args) {
+  constexpr int64_t kWorkspaceFloats = (int64_t{64} << 20) / sizeof(float);
+  constexpr int kBlocksPerSm = 3;
+  const int segments = most_segments(op.step.last_slot(), p.mask.window);
+  const int64_t partial = 4 * prefill_partial(p.head_dim);  // floats
+  const int64_t tiles = op.step.tile_count();
+  const int64_t blocks = tiles * p.heads;
+  const bool split = segments > 1 && 2 * blocks <= kBlocksPerSm * op.launch.device().sm_count &&
+                     blocks * segments * partial <= kWorkspaceFloats && blocks <= kAttentionCounters;
+  int64_t at_once = tiles;
+  if (segments > 1) {
+    float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + kWorkspaceFloats);
+    args.arrived = reinterpret_cast<int32_t*>(scratch);
+    args.partials = scratch + kAttentionCounters;
+    if (!split) at_once = std::max<int64_t>(1, std::min(tiles, kWorkspaceFloats / (p.heads * partial)));
   }
+  for (int64_t first = 0; first < tiles; first += at_once) {
+    args.tiles = op.step.tiles() + first;
+    op.launch.launch(op.launch.kernel(row.kernel),
+                     {.grid_x = static_cast<unsigned>(p.heads),
+                      .grid_y = static_cast<unsigned>(std::min(at_once, tiles - first)),
+                      .grid_z = static_cast<unsigned>(split ? segments : 1),
+                      .block = 128,
+                      .shared_bytes = split ? std::max(row.shared_bytes, merge_bytes(segments)) : row.shared_bytes},
+                     args);
+  }
+}
+
+void prefill(OpContext& op, const AttentionParams& p, const AttentionArgs& args) {
+  const PrefillRow* row = find_prefill(op.launch.family(), op.act, p.head_dim);
+  if (row) return launch_tiles(op, p, *row, args);
   op.launch.launch(op.launch.kernel(simt_kernel("attention_rows", op.act, p.head_dim)),
                    {.grid_x = static_cast<unsigned>(p.kv_heads * head_chunks(p)),
                     .grid_y = static_cast<unsigned>(args.rows),

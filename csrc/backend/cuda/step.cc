@@ -144,6 +144,7 @@ void StepBuffer::pack_tiles(const Step& step, const Layout& at) {
   std::stable_sort(tiles.begin(), tiles.end(),
                    [&](const PrefillTile& a, const PrefillTile& b) { return last_slot(a) > last_slot(b); });
   std::copy(tiles.begin(), tiles.end(), host<PrefillTile>(at.tiles));
+  last_slot_ = last_slot(tiles.front());
 }
 
 int64_t StepBuffer::pack_tail(const Step& step, const Layout& at) {

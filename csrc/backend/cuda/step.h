@@ -23,6 +23,8 @@ class StepBuffer {
   const StepArrays& arrays() const { return arrays_; }
   const PrefillTile* tiles() const { return tiles_; }
   int32_t tile_count() const { return tile_count_; }
+  /** The largest slot of a prefill step. */
+  int32_t last_slot() const { return last_slot_; }
   SampleResult* results() const { return results_.as<SampleResult>(); }
 
  private:
@@ -51,7 +53,7 @@ class StepBuffer {
   Event copied_;  // the last copy out of host_
   StepArrays arrays_{};
   const PrefillTile* tiles_ = nullptr;
-  int32_t tile_count_ = 0;
+  int32_t tile_count_ = 0, last_slot_ = 0;
   int32_t logit_count_ = 0;  // not padded
   StepView view_{};
 };

@@ -5,7 +5,8 @@
 // it fills it with weights before it waits for the kernel that makes x.
 //
 // The range of K of split z and the order of all sums depend on K and S alone, and S on the layer's shape alone, so a
-// row's bits are the same for every TN, BM and number of stages.
+// row's bits are the same for every TN, BM and number of stages. With S = 1 they are those of linear_sm90_prefill_*: a
+// product's bits do not depend on which operand is wgmma's A (tested).
 #include "linear_epilogue.cuh"
 #include "wgmma.cuh"
 
@@ -19,7 +20,7 @@ constexpr int kMaxStages = 16;
 
 /** Shared memory of a block: ring[stages][KS][BM rows of 128 bytes][TN rows of 128 bytes], inbox, barriers. */
 template <int TN, int WARPGROUPS, int KS>
-struct DecodeTile {
+struct StreamTile {
   static constexpr int kRows = 64 * WARPGROUPS;
   static constexpr int kConsumers = 128 * WARPGROUPS;
   static constexpr int kWeightBytes = kRows * 128;  // of 64 values of K
@@ -47,7 +48,7 @@ struct KRange {
 template <int TN, int WARPGROUPS, int KS>
 R1_DEVICE void produce(const TensorMap& weights, const TensorMap& x, int stages, KRange<KS> k, uint32_t ring,
                        uint32_t full, uint32_t empty, bool clustered) {
-  using Tile = DecodeTile<TN, WARPGROUPS, KS>;
+  using Tile = StreamTile<TN, WARPGROUPS, KS>;
   const uint64_t weight_policy = l2_evict_first(), x_policy = l2_evict_last();
   const int row = blockIdx.x * Tile::kRows, token = blockIdx.y * TN;
   auto load_weights = [&](int step, int stage) {
@@ -81,7 +82,7 @@ R1_DEVICE void produce(const TensorMap& weights, const TensorMap& x, int stages,
 /** The sums of one warpgroup's 64 weight rows over this block's range of K. */
 template <int TN, int WARPGROUPS, int KS>
 R1_DEVICE void multiply(float (&sums)[TN / 2], int stages, KRange<KS> k, uint32_t ring, uint32_t full, uint32_t empty) {
-  using Tile = DecodeTile<TN, WARPGROUPS, KS>;
+  using Tile = StreamTile<TN, WARPGROUPS, KS>;
   const int warpgroup = threadIdx.x / 128;
   const bool elected = threadIdx.x % 32 == 0;
 #pragma unroll
@@ -111,8 +112,8 @@ R1_DEVICE void multiply(float (&sums)[TN / 2], int stages, KRange<KS> k, uint32_
 /** grid (weight tiles, token tiles, S), cluster (1, 1, S), block 128 * WARPGROUPS consumers and a warp for the producer
  */
 template <int TN, int WARPGROUPS, int KS>
-R1_DEVICE void linear_decode(const TensorMap& weights, const TensorMap& x, const LinearStreamParams& p) {
-  using Tile = DecodeTile<TN, WARPGROUPS, KS>;
+R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const LinearStreamParams& p) {
+  using Tile = StreamTile<TN, WARPGROUPS, KS>;
   constexpr int kGroups = Tile::kGroups, kConsumers = Tile::kConsumers;
   extern __shared__ uint8_t dynamic[];
   __shared__ __align__(8) Barriers barriers;
@@ -199,21 +200,21 @@ R1_DEVICE void linear_decode(const TensorMap& weights, const TensorMap& x, const
 }  // namespace r1
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define R1_DECODE_BODY(tokens, warpgroups, blocks) r1::linear_decode<tokens, warpgroups, blocks>(weights, x, params)
+#define R1_STREAM_BODY(tokens, warpgroups, blocks) r1::linear_stream<tokens, warpgroups, blocks>(weights, x, params)
 #else
-#define R1_DECODE_BODY(tokens, warpgroups, blocks)
+#define R1_STREAM_BODY(tokens, warpgroups, blocks)
 #endif
 
-// linear_sm90_decode_t<TN>_m<BM>
-#define R1_DECODE_KERNEL(tokens, rows, warpgroups, blocks)                                                       \
-  extern "C" __global__ void __launch_bounds__(warpgroups * 128 + 32, 2) linear_sm90_decode_t##tokens##_m##rows( \
+// linear_sm90_stream_t<TN>_m<BM>
+#define R1_STREAM_KERNEL(tokens, rows, warpgroups, blocks)                                                       \
+  extern "C" __global__ void __launch_bounds__(warpgroups * 128 + 32, 2) linear_sm90_stream_t##tokens##_m##rows( \
       const __grid_constant__ r1::TensorMap weights, const __grid_constant__ r1::TensorMap x,                    \
       const __grid_constant__ r1::cuda::LinearStreamParams params) {                                             \
-    R1_DECODE_BODY(tokens, warpgroups, blocks);                                                                  \
+    R1_STREAM_BODY(tokens, warpgroups, blocks);                                                                  \
   }
 
-R1_DECODE_KERNEL(8, 64, 1, 2)
-R1_DECODE_KERNEL(16, 64, 1, 2)
-R1_DECODE_KERNEL(32, 64, 1, 2)
-R1_DECODE_KERNEL(64, 64, 1, 1)
-R1_DECODE_KERNEL(64, 128, 2, 1)
+R1_STREAM_KERNEL(8, 64, 1, 2)
+R1_STREAM_KERNEL(16, 64, 1, 2)
+R1_STREAM_KERNEL(32, 64, 1, 2)
+R1_STREAM_KERNEL(64, 64, 1, 1)
+R1_STREAM_KERNEL(64, 128, 2, 1)
