@@ -65,16 +65,14 @@ class PrefillAttention {
       return false;
     }
     state_.save(partial(blockIdx.z));
-    __threadfence();
-    __syncthreads();
     return true;
   }
 
   R1_DEVICE int segments() const { return segments_; }
 
   R1_DEVICE void merge_segments(uint8_t* shared) const {
-    const SegmentMerger<T, kDim> merger{partial(0), segments_, tile_.rows, shared, output()};
-    merger.run(weight_factor());
+    const SegmentMerger<kDim> merger{partial(0), segments_, tile_.rows, shared};
+    merger.template run<T>(weight_factor(), [] { __syncthreads(); }, [&](int row) { return output_row(row); });
   }
 
  private:
@@ -204,43 +202,10 @@ class PrefillAttention {
     }
   }
 
-  /** Scores to weights 2^((s - m) · scale · log2 e); the running sums are brought to the new maximum. */
   R1_DEVICE void soften(int tile, float (&s)[kTile / 8][4]) {
-    const float factor = weight_factor();
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int key = tile * kTile + lane() % 4 * 2;
-      const int first = first_of(slot_[i]);
-      float most = state_.m[i];
-#pragma unroll
-      for (int n = 0; n < kTile / 8; ++n) {
-#pragma unroll
-        for (int j = 0; j < 2; ++j) {
-          const int at = key + 8 * n + j;
-          if (at > slot_[i] || at < first) s[n][2 * i + j] = State::kNone;
-          most = fmaxf(most, s[n][2 * i + j]);
-        }
-      }
-      most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
-      const float base = most == State::kNone ? 0.0f : most * factor;
-      const float shrink =
-          exp2_fast(state_.m[i] == most ? 0.0f : fmaf(state_.m[i], factor, -base));  // exactly 1 where m stays
-      state_.m[i] = most;
-      float sum = 0.0f;
-#pragma unroll
-      for (int n = 0; n < kTile / 8; ++n) {
-#pragma unroll
-        for (int j = 0; j < 2; ++j) {
-          const float p = exp2_fast(fmaf(s[n][2 * i + j], factor, -base));
-          s[n][2 * i + j] = p;
-          sum += p;
-        }
-      }
-      state_.l[i] = fmaf(state_.l[i], shrink, sum);
-#pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) state_.o[n][2 * i] *= shrink, state_.o[n][2 * i + 1] *= shrink;
-    }
+    for (int i = 0; i < 2; ++i) State::mask(s, i, tile * kTile, first_of(slot_[i]), slot_[i]);
+    state_.take(s, weight_factor());
   }
 
   /** o += P V with P rounded to T. */
@@ -262,21 +227,13 @@ class PrefillAttention {
     }
   }
 
-  R1_DEVICE RowsOut<T> output() const {
-    T* out = static_cast<T*>(a_.out) + (int64_t{tile_.first_row} * a_.heads + head_) * kDim;
-    return {out, int64_t{a_.heads} * kDim, tile_.rows};
+  R1_DEVICE T* output_row(int row) const {
+    return static_cast<T*>(a_.out) + (int64_t{tile_.first_row + row} * a_.heads + head_) * kDim;
   }
   R1_DEVICE void store() const {
-    const RowsOut<T> out = output();
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const float inverse = 1.0f / state_.l[i];
-#pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) {
-        const float low = state_.o[n][2 * i], high = state_.o[n][2 * i + 1];
-        out.store(row_[i], n * 8 + lane() % 4 * 2, low * inverse, high * inverse);
-      }
-    }
+    T* const rows[2] = {row_[0] < tile_.rows ? output_row(row_[0]) : nullptr,
+                        row_[1] < tile_.rows ? output_row(row_[1]) : nullptr};
+    state_.store(rows);
   }
 
   const cuda::AttentionArgs& a_;
@@ -301,11 +258,9 @@ R1_DEVICE void attention_prefill(const cuda::AttentionArgs& a) {
   pdl_wait();
   if (!attention.run()) return;
   __shared__ bool last;
+  __syncthreads();
   if (threadIdx.x == 0) {
-    int32_t* arrived = a.arrived + int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
-    last = atomicAdd(arrived, 1) == attention.segments() - 1;
-    if (last) *arrived = 0;
-    __threadfence();
+    last = last_to_arrive(a.arrived + int64_t{blockIdx.y} * gridDim.x + blockIdx.x, attention.segments());
   }
   __syncthreads();
   if (last) attention.merge_segments(shared);

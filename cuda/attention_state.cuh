@@ -41,13 +41,60 @@ struct AttentionState {
   float m[2], l[2];  // largest score; sum of weights, of this thread's keys alone until close()
   float o[kDim / 8][4];
 
-  R1_DEVICE void clear() {
+  R1_DEVICE void clear(float zero = 0.0f) {
 #pragma unroll
-    for (int i = 0; i < 2; ++i) m[i] = kNone, l[i] = 0.0f;
+    for (int i = 0; i < 2; ++i) m[i] = kNone, l[i] = zero;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) o[n][i] = 0.0f;
+      for (int i = 0; i < 4; ++i) o[n][i] = zero;
+    }
+  }
+  /** So that the first state appended is taken over bit by bit: -0 + x is x for every x. */
+  R1_DEVICE void clear_to_append() { clear(-0.0f); }
+
+  /**
+   * Takes in the scores s of 8 kGroups keys, in the layout of the accumulators, and leaves the weights in their place;
+   * what has been summed so far is brought to the new maximum.
+   */
+  template <int kGroups>
+  R1_DEVICE void take(float (&s)[kGroups][4], float factor) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      float most = m[i];
+#pragma unroll
+      for (int n = 0; n < kGroups; ++n) most = fmaxf(most, fmaxf(s[n][2 * i], s[n][2 * i + 1]));
+      most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
+      const float base = most == kNone ? 0.0f : most * factor;
+      const float shrink = exp2_fast(m[i] == most ? 0.0f : fmaf(m[i], factor, -base));  // exactly 1 where m stays
+      m[i] = most;
+      float sum = 0.0f;
+#pragma unroll
+      for (int n = 0; n < kGroups; ++n) {
+#pragma unroll
+        for (int j = 0; j < 2; ++j) {
+          const float p = exp2_fast(fmaf(s[n][2 * i + j], factor, -base));
+          s[n][2 * i + j] = p;
+          sum += p;
+        }
+      }
+      l[i] = fmaf(l[i], shrink, sum);
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) o[n][2 * i] *= shrink, o[n][2 * i + 1] *= shrink;
+    }
+  }
+  /** Before take(): of the keys from `first_key` on, row i of this thread sees first <= key <= last. */
+  template <int kGroups>
+  R1_DEVICE static void mask(float (&s)[kGroups][4], int i, int first_key, int first, int last) {
+    const int key = first_key + threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < kGroups; ++n) {
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const int at = key + 8 * n + j;
+        if (at > last || at < first) s[n][2 * i + j] = kNone;
+      }
     }
   }
 
@@ -62,14 +109,14 @@ struct AttentionState {
 
   /** To prefill_partial(kDim) float4s of a block: thread t's accumulators n at [n][t], its maxima and sums behind. */
   R1_DEVICE void save(float4* partial) const {
-    float4* mine = partial + threadIdx.x;
+    float4* mine = partial + threadIdx.x % kThreads;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) mine[n * kThreads] = make_float4(o[n][0], o[n][1], o[n][2], o[n][3]);
     mine[kDim / 8 * kThreads] = make_float4(m[0], l[0], m[1], l[1]);
   }
   /** Puts the state after the keys of `partial`, which come directly before these. */
   R1_DEVICE void merge_into(const float4* partial, float factor) {
-    const float4* earlier = partial + threadIdx.x;
+    const float4* earlier = partial + threadIdx.x % kThreads;
     const float4 ml = __ldcg(earlier + kDim / 8 * kThreads);
     const Shares shares[2] = {merge_sums(ml.x, ml.y, m[0], l[0], factor), merge_sums(ml.z, ml.w, m[1], l[1], factor)};
 #pragma unroll
@@ -80,49 +127,73 @@ struct AttentionState {
       for (int i = 0; i < 4; ++i) o[n][i] = shares[i / 2].add(before[i], o[n][i]);
     }
   }
-};
+  /** Adds the state of the keys directly behind these. */
+  R1_DEVICE void append(const AttentionState& later, float factor) {
+    float later_m[2] = {later.m[0], later.m[1]}, later_l[2] = {later.l[0], later.l[1]};
+    const Shares shares[2] = {merge_sums(m[0], l[0], later_m[0], later_l[0], factor),
+                              merge_sums(m[1], l[1], later_m[1], later_l[1], factor)};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) m[i] = later_m[i], l[i] = later_l[i];
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) o[n][i] = shares[i / 2].add(o[n][i], later.o[n][i]);
+    }
+  }
 
-/** Where a block's rows go: a head's part of them. */
-template <class T>
-struct RowsOut {
-  T* first;
-  int64_t stride;
-  int rows;  // that are valid
-  /** Two neighbouring dimensions. */
-  R1_DEVICE void store(int row, int dim, float low, float high) const {
-    if (row < rows) *reinterpret_cast<uint32_t*>(first + row * stride + dim) = pack2<T>(low, high);
+  /** rows[i]: where this thread's row i goes, null for nowhere. After close(). */
+  template <class T>
+  R1_DEVICE void store(T* const (&rows)[2]) const {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float inverse = 1.0f / l[i];
+      if (rows[i] == nullptr) continue;
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) {
+        const uint32_t pair = pack2<T>(o[n][2 * i] * inverse, o[n][2 * i + 1] * inverse);
+        *reinterpret_cast<uint32_t*>(rows[i] + n * 8 + threadIdx.x % 4 * 2) = pair;
+      }
+    }
   }
 };
 
 /**
- * Merges the saved states of a block's segments in their order. Of the threads that saved them few may have held valid
- * rows, so the accumulators are dealt out anew. Shared memory: merge_bytes(segments).
+ * Merges the saved states of a block's segments in their order, by its 128 threads. Of those that saved them few may
+ * have held valid rows, so the accumulators are dealt out anew. Shared memory: merge_bytes(segments).
  */
-template <class T, int kDim>
+template <int kDim>
 struct SegmentMerger {
-  static constexpr int kHolders = AttentionState<kDim>::kThreads, kRows = cuda::kPrefillTileRows;
+  static constexpr int kThreads = AttentionState<kDim>::kThreads, kRows = cuda::kStateRows;
   static constexpr int kPartial = cuda::prefill_partial(kDim);
 
   const float4* first;
   int segments, rows;
   uint8_t* shared;
-  RowsOut<T> out;
 
   R1_DEVICE Shares* shares(int segment) const { return reinterpret_cast<Shares*>(shared) + (segment - 1) * kRows; }
   R1_DEVICE float* inverse() const { return reinterpret_cast<float*>(shares(segments)); }
 
-  R1_DEVICE void run(float factor) const {
-    if (threadIdx.x < rows) merge_row(threadIdx.x, factor);
-    __syncthreads();
+  /** `sync` is a barrier of these threads; `row_of(r)` is where row r goes. */
+  template <class T, class Sync, class RowOf>
+  R1_DEVICE void run(float factor, const Sync& sync, const RowOf& row_of) const {
+    const int thread = threadIdx.x % kThreads;
+    if (thread < rows) merge_row(thread, factor);
+    sync();
     const int holders = rows / 16 * 32 + min(32, rows % 16 * 4);
-    for (int i = threadIdx.x; i < holders * (kDim / 8); i += blockDim.x) merge_accumulators(i % holders, i / holders);
+    for (int i = thread; i < holders * (kDim / 8); i += kThreads) {
+      const int holder = i % holders, n = i / holders;
+      const int low = holder / 32 * 16 + holder % 32 / 4, high = low + 8, dim = n * 8 + holder % 4 * 2;
+      const float4 o = merge_accumulators(first + n * kThreads + holder, low, high);
+      if (low < rows) *reinterpret_cast<uint32_t*>(row_of(low) + dim) = pack2<T>(o.x, o.y);
+      if (high < rows) *reinterpret_cast<uint32_t*>(row_of(high) + dim) = pack2<T>(o.z, o.w);
+    }
   }
 
  private:
   R1_DEVICE void merge_row(int row, float factor) const {
     // The first of the threads that hold a row of rows 0..7 of a warp's 16 tells m and l of it and of the row 8 below.
     const int holder = row / 16 * 32 + row % 8 * 4;
-    const float2* sums = reinterpret_cast<const float2*>(first + kDim / 8 * kHolders + holder) + row / 8 % 2;
+    const float2* sums = reinterpret_cast<const float2*>(first + kDim / 8 * kThreads + holder) + row / 8 % 2;
     float2 sum = __ldcg(sums);
 #pragma unroll 8
     for (int i = 1; i < segments; ++i) {
@@ -132,9 +203,7 @@ struct SegmentMerger {
     }
     inverse()[row] = 1.0f / sum.y;
   }
-  R1_DEVICE void merge_accumulators(int holder, int n) const {
-    const int low = holder / 32 * 16 + holder % 32 / 4, high = low + 8;
-    const float4* from = first + n * kHolders + holder;
+  R1_DEVICE float4 merge_accumulators(const float4* from, int low, int high) const {
     float4 o = __ldcg(from);
 #pragma unroll 8
     for (int i = 1; i < segments; ++i) {
@@ -142,10 +211,19 @@ struct SegmentMerger {
       const Shares a = shares(i)[low], b = shares(i)[high];
       o = make_float4(a.add(o.x, next.x), a.add(o.y, next.y), b.add(o.z, next.z), b.add(o.w, next.w));
     }
-    const int dim = n * 8 + holder % 4 * 2;
-    out.store(low, dim, o.x * inverse()[low], o.y * inverse()[low]);
-    out.store(high, dim, o.z * inverse()[high], o.w * inverse()[high]);
+    const float a = inverse()[low], b = inverse()[high];
+    return make_float4(o.x * a, o.y * a, o.z * b, o.w * b);
   }
 };
+
+/** Counts the blocks (or parts of blocks) that have saved their segment; true for the last, which sees what all saved.
+ */
+R1_DEVICE bool last_to_arrive(int32_t* arrived, int expected) {
+  __threadfence();
+  const bool last = atomicAdd(arrived, 1) == expected - 1;
+  if (last) *arrived = 0;
+  __threadfence();
+  return last;
+}
 
 }  // namespace r1

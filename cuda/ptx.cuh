@@ -190,6 +190,16 @@ R1_DEVICE void barrier_wait(uint32_t barrier, uint32_t parity) {
   } while (!done);
 }
 
+/** Makes this thread's plain writes to shared memory visible to tensor copies and warpgroup products. */
+R1_DEVICE void async_proxy_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+/** Barriers 1 to 15 of the block, of `threads` threads: sync waits for all, arrive does not wait. */
+R1_DEVICE void named_sync(int barrier, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+R1_DEVICE void named_arrive(int barrier, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+
 // ---- tensor copies (sm_90) -----------------------------------------------------------------------------------------
 
 /** What cuTensorMapEncodeTiled writes; a kernel parameter, `const __grid_constant__`. */

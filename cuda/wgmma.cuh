@@ -10,6 +10,13 @@ namespace r1 {
 template <int N>
 struct Wgmma;
 
+/**
+ * D[64][N] += A[64][16] B[16][N] with A in registers, laid out as mma.m16n8k16 has it, and B's rows one after the other
+ * in shared memory (wgmma_rows). Specialised by wgmma_shapes.cuh, too.
+ */
+template <int N>
+struct WgmmaValues;
+
 #include "wgmma_shapes.cuh"
 
 /**
@@ -18,6 +25,14 @@ struct Wgmma;
  */
 R1_DEVICE uint64_t wgmma_operand(uint32_t address) {
   return (static_cast<uint64_t>(address >> 4) & 0x3fff) | (1ull << 16) | (64ull << 32) | (1ull << 62);
+}
+/**
+ * Descriptor of B for WgmmaValues: rows as above, of which the instruction takes 16; the next 64 columns are
+ * `column_bytes` further. Adding 128 moves on by 16 rows.
+ */
+R1_DEVICE uint64_t wgmma_rows(uint32_t address, uint32_t column_bytes) {
+  return (static_cast<uint64_t>(address >> 4) & 0x3fff) | (static_cast<uint64_t>(column_bytes >> 4) << 16) |
+         (64ull << 32) | (1ull << 62);
 }
 R1_DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 R1_DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
@@ -33,6 +48,11 @@ template <int N>
 R1_DEVICE void wgmma_pin(float (&d)[N]) {
 #pragma unroll
   for (int i = 0; i < N; i++) asm volatile("" : "+f"(d[i])::"memory");
+}
+template <int N>
+R1_DEVICE void wgmma_pin(float (&d)[N][4]) {
+#pragma unroll
+  for (int i = 0; i < N; i++) wgmma_pin(d[i]);
 }
 
 }  // namespace r1

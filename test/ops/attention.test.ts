@@ -38,6 +38,7 @@ const layouts: Layout[] = [
     numericClass: "prefill",
     parts: [part(63, 63), part(200, 64), part(129, 1), part(190, 130)],
   },
+  { name: "a tail of 600", numericClass: "prefill", parts: [part(600, 3)] },
   { name: "decode of one token", numericClass: "decode", parts: [part(1, 1)] },
   { name: "decode at block edges", numericClass: "decode", parts: [63, 64, 65, 127, 128, 129].map((n) => part(n, 1)) },
   {

@@ -38,8 +38,8 @@ CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::s
       step_(launch_, options),
       graphs_(launch_),
       uploader_(launch_),
-      linear_(launch_),
-      op_{.launch = launch_, .step = step_, .act = options.precision} {}
+      linear_(launch_, maps_),
+      op_{.launch = launch_, .step = step_, .maps = maps_, .act = options.precision} {}
 
 CudaBackend::~CudaBackend() {
   // Memory may not go while kernels use it; what the driver answers no longer matters.

@@ -57,6 +57,7 @@ class CudaBackend final : public Backend {
   StepBuffer step_;
   GraphCache graphs_;
   Uploader uploader_;
+  TensorMapCache maps_;
   LinearLauncher linear_;
   OpContext op_;
   const StepView* view_ = nullptr;

@@ -23,4 +23,7 @@ std::string_view family_name(KernelFamily family);
  */
 KernelFamily choose_family(int cc, DType precision, std::string_view forced);
 
+/** Rows of one sequence that a block of prefill attention takes. */
+int prefill_tile_rows(KernelFamily family, DType act);
+
 }  // namespace r1::cuda

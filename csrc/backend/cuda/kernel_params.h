@@ -25,7 +25,7 @@ struct StepArrays {
 struct PrefillTile {
   int32_t first_row, rows, sequence, reserved;
 };
-constexpr int kPrefillTileRows = 64;
+constexpr int kPrefillTileRows = 64, kWidePrefillTileRows = 128;  // of mma.sync and of wgmma kernels
 
 /** The KV cache of one layer. */
 struct KvPlanes {
@@ -71,11 +71,12 @@ constexpr int kHeadsPerBlock = 8;             // query heads that share a pass o
 // all of a row's segments, or each a block of its own. Where a segment begins depends on the place of its keys alone.
 // They grow with it, so that a long prompt has no more than some 80.
 constexpr int kSegmentTiles = 4;  // of the shortest
-/** float4s of a segment's result: a block's accumulators, and its rows' maxima and sums. */
+/** Rows whose state 128 threads hold, and the float4s of it: accumulators, then maxima and sums. */
+constexpr int kStateRows = 64;
 R1_HOST_DEVICE constexpr int prefill_partial(int head_dim) { return (head_dim / 8 + 1) * 128; }
 
 /** Shared memory of a block that merges so many segments. */
-constexpr unsigned merge_bytes(int segments) { return static_cast<unsigned>(segments * kPrefillTileRows * 8); }
+R1_HOST_DEVICE constexpr unsigned merge_bytes(int segments) { return static_cast<unsigned>(segments * kStateRows * 8); }
 
 R1_HOST_DEVICE constexpr int segment_of_tile(int tile) {
   if (tile < 128) return tile / kSegmentTiles;

@@ -1,12 +1,11 @@
 // y = x W^T and what is done with it: the launcher of all linear kernels.
 #pragma once
-#include <unordered_map>
-
 #include "backend/backend.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/linear_params.h"
 #include "backend/cuda/linear_plan.h"
 #include "backend/cuda/matrix.h"
+#include "backend/cuda/tensor_map.h"
 
 namespace r1::cuda {
 
@@ -25,29 +24,10 @@ struct LinearCall {
   DType act;  // of y where the epilogue stores act; the same as x_type
 };
 
-/** Tensor maps by what they describe. A map depends on its key alone, so one that is found is never stale. */
-class TensorMapCache {
- public:
-  /** Boxes of 64 columns x box_rows of bf16 [rows][ld], of which `cols` count; zeros outside. */
-  const CUtensorMap& get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows);
-
- private:
-  struct Key {
-    uint64_t data;
-    int64_t rows, cols, ld;
-    int box_rows;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    size_t operator()(const Key& key) const;
-  };
-  std::unordered_map<Key, CUtensorMap, Hash> maps_;
-};
-
 /** Chooses a kernel and a configuration for every call (linear_plan.h), and launches it. */
 class LinearLauncher {
  public:
-  explicit LinearLauncher(LaunchContext& context) : context_(context) {}
+  LinearLauncher(LaunchContext& context, TensorMapCache& maps) : context_(context), maps_(maps) {}
   /** Throws kUnsupported, naming it, for a combination that no kernel computes. */
   void run(const LinearCall& call);
 
@@ -59,7 +39,7 @@ class LinearLauncher {
   void launch_simt(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out);
 
   LaunchContext& context_;
-  TensorMapCache maps_;
+  TensorMapCache& maps_;
 };
 
 }  // namespace r1::cuda

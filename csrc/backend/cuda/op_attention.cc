@@ -1,5 +1,6 @@
 // Attention: which kernel serves a step's class, type and head size.
 #include <algorithm>
+#include <limits>
 
 #include "backend/cuda/ops.h"
 
@@ -12,6 +13,7 @@ struct PrefillRow {
   int head_dim;
   const char* kernel;
   unsigned shared_bytes;
+  bool wide = false;  // attention_prefill_sm90.cu: tiles of 128 rows, K and V through a tensor map
 };
 
 // Two stages of K and V tiles of 64 tokens on sm_80, one on sm_75.
@@ -19,8 +21,13 @@ constexpr unsigned tile_bytes(int head_dim, int stages) {
   return static_cast<unsigned>(2 * stages * 64 * head_dim * 2);
 }
 
+// 128 query members, two stages of K and V tiles of 128 tokens, and their alignment to 1024 bytes.
+constexpr unsigned wide_bytes(int head_dim) { return static_cast<unsigned>((128 + 4 * 128) * head_dim * 2 + 1024); }
+
 // The best first.
 constexpr PrefillRow kPrefillTable[] = {
+    {KernelFamily::kSm90, DType::kBF16, 64, "attention_prefill_sm90_bf16_d64", wide_bytes(64), true},
+    {KernelFamily::kSm90, DType::kBF16, 128, "attention_prefill_sm90_bf16_d128", wide_bytes(128), true},
     {KernelFamily::kSm80, DType::kBF16, 64, "attention_prefill_sm80_bf16_d64", tile_bytes(64, 2)},
     {KernelFamily::kSm80, DType::kBF16, 128, "attention_prefill_sm80_bf16_d128", tile_bytes(128, 2)},
     {KernelFamily::kSm80, DType::kF16, 64, "attention_prefill_sm80_fp16_d64", tile_bytes(64, 2)},
@@ -58,13 +65,21 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
                    {.grid_x = static_cast<unsigned>(grid), .block = 128}, args);
 }
 
-/** Segments of keys that a tile of rows sees at most, of a step whose largest slot is `last`. */
-int most_segments(int last, int window) {
-  const int all = segment_of_tile(last / kPrefillTileRows) + 1;
+/** Segments of keys that a tile of so many rows sees at most, of a step whose largest slot is `last`. */
+int most_segments(int rows, int last, int window) {
+  const int all = segment_of_tile(last / kKvBlockTokens) + 1;
   if (window == 0) return all;
-  const int keys = kPrefillTileRows - 1 + window;  // of neighbouring slots: they touch so many tiles more than one
-  const int tiles = (keys + kPrefillTileRows - 2) / kPrefillTileRows;
+  const int keys = rows - 1 + window;  // of neighbouring slots: they touch so many tiles of 64 more than one
+  const int tiles = (keys + kKvBlockTokens - 2) / kKvBlockTokens;
   return std::min(all, (tiles + kSegmentTiles - 1) / kSegmentTiles + 1);
+}
+
+/** The whole KV cache as rows of one head's K or V of one token. */
+const CUtensorMap& map_cache(OpContext& op, const KvPool& kv, int head_dim) {
+  const int64_t rows = kv.max_blocks * (kv.layout.block_bytes() / (head_dim * dtype_size(op.act)));
+  R1_CHECK(rows <= std::numeric_limits<int32_t>::max(), ErrorCode::kUnsupported,
+           "the KV cache has more rows than the copy engine can address. Load the model with less kvMemory.");
+  return op.maps.get(kv.base, rows, head_dim, head_dim, kKvBlockTokens);
 }
 
 /**
@@ -73,29 +88,37 @@ int most_segments(int last, int window) {
  */
 void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row, AttentionArgs args) {
   constexpr int64_t kWorkspaceFloats = (int64_t{64} << 20) / sizeof(float);
-  constexpr int kBlocksPerSm = 3;
-  const int segments = most_segments(op.step.last_slot(), p.mask.window);
-  const int64_t partial = 4 * prefill_partial(p.head_dim);  // floats
+  const int blocks_per_sm = row.wide ? 1 : 3;
+  const int tile_rows = row.wide ? kWidePrefillTileRows : kPrefillTileRows;
+  const int segments = most_segments(tile_rows, op.step.last_slot(), p.mask.window);
   const int64_t tiles = op.step.tile_count();
-  const int64_t blocks = tiles * p.heads;
-  const bool split = segments > 1 && 2 * blocks <= kBlocksPerSm * op.launch.device().sm_count &&
-                     blocks * segments * partial <= kWorkspaceFloats && blocks <= kAttentionCounters;
+  // Blocks of a tile: a head's rows each, or parts of the members (row, head) of a KV head.
+  const int64_t members = int64_t{std::min(args.rows, tile_rows)} * (p.heads / p.kv_heads);
+  const int64_t blocks = row.wide ? p.kv_heads * ((members + tile_rows - 1) / tile_rows) : p.heads;
+  const int64_t states = blocks * (tile_rows / kStateRows);
+  const int64_t state_floats = 4 * prefill_partial(p.head_dim);
+  const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * op.launch.device().sm_count &&
+                     tiles * states * segments * state_floats <= kWorkspaceFloats &&
+                     tiles * states <= kAttentionCounters;
   int64_t at_once = tiles;
-  if (segments > 1) {
+  if (split || (segments > 1 && !row.wide)) {
     float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + kWorkspaceFloats);
     args.arrived = reinterpret_cast<int32_t*>(scratch);
     args.partials = scratch + kAttentionCounters;
-    if (!split) at_once = std::max<int64_t>(1, std::min(tiles, kWorkspaceFloats / (p.heads * partial)));
+    if (!split) at_once = std::max<int64_t>(1, std::min(tiles, kWorkspaceFloats / (states * state_floats)));
   }
+  LaunchShape shape{.grid_x = static_cast<unsigned>(blocks),
+                    .grid_z = static_cast<unsigned>(split ? segments : 1),
+                    .block = row.wide ? 384u : 128u,
+                    .shared_bytes = split ? std::max(row.shared_bytes, 2 * merge_bytes(segments)) : row.shared_bytes};
   for (int64_t first = 0; first < tiles; first += at_once) {
     args.tiles = op.step.tiles() + first;
-    op.launch.launch(op.launch.kernel(row.kernel),
-                     {.grid_x = static_cast<unsigned>(p.heads),
-                      .grid_y = static_cast<unsigned>(std::min(at_once, tiles - first)),
-                      .grid_z = static_cast<unsigned>(split ? segments : 1),
-                      .block = 128,
-                      .shared_bytes = split ? std::max(row.shared_bytes, merge_bytes(segments)) : row.shared_bytes},
-                     args);
+    shape.grid_y = static_cast<unsigned>(std::min(at_once, tiles - first));
+    if (row.wide) {
+      op.launch.launch(op.launch.kernel(row.kernel), shape, map_cache(op, *p.kv, p.head_dim), args);
+    } else {
+      op.launch.launch(op.launch.kernel(row.kernel), shape, args);
+    }
   }
 }
 
@@ -110,6 +133,11 @@ void prefill(OpContext& op, const AttentionParams& p, const AttentionArgs& args)
 }
 
 }  // namespace
+
+int prefill_tile_rows(KernelFamily family, DType act) {
+  const PrefillRow* row = find_prefill(family, act, 128);  // as with other sizes of heads
+  return row && row->wide ? kWidePrefillTileRows : kPrefillTileRows;
+}
 
 void attention(OpContext& op, const AttentionParams& p) {
   R1_CHECK(p.head_dim == 64 || p.head_dim == 128, ErrorCode::kUnsupported,

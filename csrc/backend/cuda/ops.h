@@ -5,6 +5,7 @@
 #include "backend/cuda/launch.h"
 #include "backend/cuda/matrix.h"
 #include "backend/cuda/step.h"
+#include "backend/cuda/tensor_map.h"
 
 namespace r1::cuda {
 
@@ -12,6 +13,7 @@ namespace r1::cuda {
 struct OpContext {
   LaunchContext& launch;
   const StepBuffer& step;
+  TensorMapCache& maps;
   DType act;
 };
 

@@ -12,11 +12,9 @@ namespace {
 constexpr int64_t kAlign = 16;
 constexpr int64_t kTailSlack = 1 << 20;  // bytes of LogitEdits that fit before the buffer has to grow
 
-int32_t count_tiles(const Step& step) {
+int32_t count_tiles(const Step& step, int32_t tile_rows) {
   int32_t tiles = 0;
-  for (int32_t s = 0; s < step.sequence_count; ++s) {
-    tiles += (step.sequences[s].rows + kPrefillTileRows - 1) / kPrefillTileRows;
-  }
+  for (int32_t s = 0; s < step.sequence_count; ++s) tiles += (step.sequences[s].rows + tile_rows - 1) / tile_rows;
   return tiles;
 }
 
@@ -31,6 +29,7 @@ int64_t tail_bytes(const Step& step) {
 StepBuffer::StepBuffer(LaunchContext& context, const BackendOptions& options)
     : context_(context),
       options_(options),
+      tile_rows_(prefill_tile_rows(context.family(), options.precision)),
       results_(std::max(options.max_logit_rows, kMaxDecodeRows) * static_cast<int64_t>(sizeof(SampleResult)),
                "sampling results"),
       host_results_(results_.bytes()) {
@@ -89,7 +88,7 @@ void StepBuffer::reserve(int64_t bytes) {
 const StepView& StepBuffer::begin(const Step& step) {
   check(step);
   const bool decode = step.numeric_class == NumericClass::kDecode;
-  tile_count_ = decode ? 0 : count_tiles(step);
+  tile_count_ = decode ? 0 : count_tiles(step, tile_rows_);
   logit_count_ = step.logit_count;
   view_.numeric_class = step.numeric_class;
   // Never above what the layers above have allocated for.
@@ -136,8 +135,8 @@ void StepBuffer::pack_tiles(const Step& step, const Layout& at) {
   tiles.reserve(static_cast<size_t>(tile_count_));
   for (int32_t s = 0; s < step.sequence_count; ++s) {
     const StepSequence& sequence = step.sequences[s];
-    for (int32_t row = 0; row < sequence.rows; row += kPrefillTileRows) {
-      tiles.push_back({sequence.first_row + row, std::min(kPrefillTileRows, sequence.rows - row), s, 0});
+    for (int32_t row = 0; row < sequence.rows; row += tile_rows_) {
+      tiles.push_back({sequence.first_row + row, std::min(tile_rows_, sequence.rows - row), s, 0});
     }
   }
   const auto last_slot = [&](const PrefillTile& tile) { return step.slots[tile.first_row + tile.rows - 1]; };

@@ -46,6 +46,7 @@ class StepBuffer {
 
   LaunchContext& context_;
   const BackendOptions options_;
+  const int32_t tile_rows_;
   DeviceMemory device_;
   PinnedMemory host_;
   DeviceMemory results_;
