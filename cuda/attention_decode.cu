@@ -1,8 +1,10 @@
+// Attention of the decode class: the keys of each row are cut into segments, which blocks take in turn.
+#include "attention_mma.cuh"
 #include "attention_simt.cuh"
 
 namespace r1 {
 
-constexpr int kMaxRows = 64;
+constexpr int kMaxRows = cuda::kMaxDecodeStepRows;
 
 /** How a row's keys are cut: segments of whole KV blocks, as many as kMaxSegments allow; by position and window alone.
  */
@@ -14,10 +16,10 @@ struct Segments {
     per_segment = (blocks + cuda::kMaxSegments - 1) / cuda::kMaxSegments;
     count = (blocks + per_segment - 1) / per_segment;
   }
-  R1_DEVICE SimtRange range(int segment) const {
+  /** Keys [x, y) of a segment. */
+  R1_DEVICE int2 range(int segment) const {
     const int begin = (first_block + segment * per_segment) * kBlockTokens;
-    const int end = min(slot + 1, begin + per_segment * kBlockTokens);
-    return {max(first, begin), end, begin};
+    return make_int2(max(first, begin), min(slot + 1, begin + per_segment * kBlockTokens));
   }
 };
 
@@ -85,25 +87,26 @@ R1_DEVICE void merge_segments(const cuda::AttentionArgs& a, const float* partial
 
 // Grid: any number of blocks of 128 threads; they take (row, group of heads, segment) items in turn. The last block to
 // finish a row's group merges its segments.
-template <class T, int kDim>
-R1_DEVICE void attention_decode(const cuda::AttentionArgs& a) {
-  __shared__ SimtShared<kDim> shared;
+template <class T, int kDim, class Attention>
+R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attention) {
   __shared__ int begin[kMaxRows + 1];
   __shared__ bool last;
   __shared__ float shares[kHeads][cuda::kMaxSegments];
   pdl_trigger();
   if (threadIdx.x < 32) count_segments(a, begin);  // the step's arrays do not depend on the kernel before
   __syncthreads();
-  pdl_wait();
   const int groups = HeadGroup::count(a);
   const int items = begin[kMaxRows] * groups;
-  SimtAttention<T, kDim> attention(a, shared);
+  if (items <= blockIdx.x) return pdl_wait();  // the kernel after this one waits for this one alone
   for (int item = blockIdx.x; item < items; item += gridDim.x) {
     const int row = row_of_segment(begin, item / groups);
     const Segments segments(a.step.slots[row], a.window);
     const int segment = item / groups - begin[row], g = item % groups;
     const HeadGroup group(a, g);
-    attention.attend(row, group.kv_head, group.head, group.heads, segments.range(segment));
+    const int2 range = segments.range(segment);
+    attention.begin(row, group.kv_head, range.x, range.y);
+    if (item == blockIdx.x) pdl_wait();
+    attention.attend(row, group.head, group.heads);
     if (segments.count == 1) {
       for (int i = threadIdx.x; i < group.heads * kDim; i += kSimtThreads) {
         const int h = i / kDim, d = i % kDim;
@@ -149,7 +152,8 @@ R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
   const int slot = a.step.slots[row], first = first_visible(slot, a.window);
   const HeadGroup group(a, blockIdx.x);
   SimtAttention<T, kDim> attention(a, shared);
-  attention.attend(row, group.kv_head, group.head, group.heads, {first, slot + 1, first / kBlockTokens * kBlockTokens});
+  attention.begin(row, group.kv_head, first, slot + 1);
+  attention.attend(row, group.head, group.heads);
   for (int i = threadIdx.x; i < group.heads * kDim; i += kSimtThreads) {
     const int h = i / kDim, d = i % kDim;
     const float m = attention.merged_max(h);
@@ -160,16 +164,45 @@ R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
 
 }  // namespace r1
 
-#define R1_ATTENTION(op, suffix, type, dim, blocks)                                                                 \
-  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) op##_##suffix(r1::cuda::AttentionArgs a) { \
-    r1::op<type, dim>(a);                                                                                           \
+#define R1_ATTENTION_ROWS(suffix, type, dim, blocks)                                              \
+  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) attention_rows_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                        \
+    r1::attention_rows<type, dim>(a);                                                             \
   }
-#define R1_ATTENTION_DIMS(op, name, type, blocks) \
-  R1_ATTENTION(op, name##_d64, type, 64, blocks)  \
-  R1_ATTENTION(op, name##_d128, type, 128, blocks)
-R1_ATTENTION_DIMS(attention_decode, f32, float, 2)
-R1_ATTENTION_DIMS(attention_decode, bf16, r1::bf16, 3)
-R1_ATTENTION_DIMS(attention_decode, fp16, r1::f16, 2)
-R1_ATTENTION_DIMS(attention_rows, f32, float, 2)
-R1_ATTENTION_DIMS(attention_rows, bf16, r1::bf16, 3)
-R1_ATTENTION_DIMS(attention_rows, fp16, r1::f16, 2)
+#define R1_DECODE_SIMT(suffix, type, dim, blocks)                                                   \
+  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) attention_decode_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                          \
+    __shared__ r1::SimtShared<dim> shared;                                                          \
+    r1::SimtAttention<type, dim> attention(a, shared);                                              \
+    r1::attention_decode<type, dim>(a, attention);                                                  \
+  }
+R1_ATTENTION_ROWS(f32_d64, float, 64, 2)
+R1_ATTENTION_ROWS(f32_d128, float, 128, 2)
+R1_ATTENTION_ROWS(bf16_d64, r1::bf16, 64, 3)
+R1_ATTENTION_ROWS(bf16_d128, r1::bf16, 128, 3)
+R1_ATTENTION_ROWS(fp16_d64, r1::f16, 64, 2)
+R1_ATTENTION_ROWS(fp16_d128, r1::f16, 128, 2)
+R1_DECODE_SIMT(f32_d64, float, 64, 2)
+R1_DECODE_SIMT(f32_d128, float, 128, 2)
+R1_DECODE_SIMT(bf16_d64, r1::bf16, 64, 3)
+R1_DECODE_SIMT(bf16_d128, r1::bf16, 128, 3)
+R1_DECODE_SIMT(fp16_d64, r1::f16, 64, 2)
+R1_DECODE_SIMT(fp16_d128, r1::f16, 128, 2)
+
+#if __CUDA_ARCH__ >= 800 || !defined(__CUDA_ARCH__)
+#define R1_SM80(code) code
+#else
+#define R1_SM80(code)
+#endif
+#define R1_DECODE_MMA(suffix, type, dim, blocks)                                                         \
+  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) attention_decode_sm80_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                               \
+    extern __shared__ __align__(128) uint8_t dynamic[];                                                  \
+    R1_SM80(r1::MmaAttention<type R1_COMMA dim> attention(a, dynamic);                                   \
+            r1::attention_decode<type R1_COMMA dim>(a, attention);)                                      \
+  }
+#define R1_COMMA ,
+R1_DECODE_MMA(bf16_d64, r1::bf16, 64, 3)
+R1_DECODE_MMA(bf16_d128, r1::bf16, 128, 2)
+R1_DECODE_MMA(fp16_d64, r1::f16, 64, 3)
+R1_DECODE_MMA(fp16_d128, r1::f16, 128, 2)

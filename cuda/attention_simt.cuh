@@ -13,13 +13,6 @@ constexpr int kHeads = cuda::kHeadsPerBlock;
 constexpr int kTileKeys = 16, kLaneKeys = 4, kKeyLanes = 8;
 constexpr float kMinusInfinity = -__builtin_huge_valf();
 
-/** 2^x; 2^(-inf) is 0. */
-R1_DEVICE float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /** 16 bytes of T as floats. */
 template <class T>
 R1_DEVICE void unpack(uint4 v, float* to) {
@@ -44,13 +37,6 @@ struct SimtShared {
   float acc[kSimtWarps][kHeads][kDim];
 };
 
-/** The merged result of a key range for one head: out = acc / l, relative to 2^m. Thread t has dimensions t, t + 128, …
- */
-struct SimtRange {
-  int first, end;  // keys [first, end)
-  int begin;       // first, rounded down to a tile
-};
-
 template <class T, int kDim>
 class SimtAttention {
   static constexpr int kPiece = 16 / static_cast<int>(sizeof(T));  // elements of 16 bytes
@@ -61,21 +47,24 @@ class SimtAttention {
  public:
   R1_DEVICE SimtAttention(const cuda::AttentionArgs& a, SimtShared<kDim>& shared) : a_(a), shared_(shared) {}
 
-  /** Leaves the four warps' results in shared memory, synchronised. Heads [head, head + heads) share KV head `kv_head`.
-   */
-  R1_DEVICE void attend(int row, int kv_head, int head, int heads, SimtRange range) {
-    const int sequence = a_.step.row_sequence[row];
-    blocks_ = sequence_blocks(a_.step, sequence);
-    kv_head_ = kv_head, heads_ = heads, range_ = range;
+  /** Keys [first, end) of a row's sequence. */
+  R1_DEVICE void begin(int row, int kv_head, int first, int end) {
+    blocks_ = sequence_blocks(a_.step, a_.step.row_sequence[row]);
+    kv_head_ = kv_head, first_ = first, end_ = end;
+  }
+
+  /** Leaves the four warps' results in shared memory, synchronised. Heads [head, head + heads) share the KV head. */
+  R1_DEVICE void attend(int row, int head, int heads) {
+    heads_ = heads;
     reset();
-    int key = range.begin + kTileKeys * warp();
-    if (key < range.end) load_tile(key);
+    int key = first_ / kBlockTokens * kBlockTokens + kTileKeys * warp();
+    if (key < end_) load_tile(key);
     load_queries(row, head);
     __syncthreads();
-    while (key < range.end) {
+    while (key < end_) {
       add_tile(key);
       key += kTileKeys * kSimtWarps;
-      if (key < range.end) load_tile(key);
+      if (key < end_) load_tile(key);
     }
     publish();
   }
@@ -137,7 +126,7 @@ class SimtAttention {
 #pragma unroll
     for (int i = 0; i < kLaneKeys; ++i) {
       const int n = group() + 4 * i;
-      const bool valid = key + n < range_.end;
+      const bool valid = key + n < end_;
 #pragma unroll
       for (int j = 0; j < kPieces; ++j) {
         const int at = n * kDim + (sub() + kKeyLanes * j) * kPiece;
@@ -206,7 +195,7 @@ class SimtAttention {
 #pragma unroll
     for (int i = 0; i < kLaneKeys; ++i) {
       const int n = key + group() + 4 * i;
-      if (n < range_.first || n >= range_.end) p[i] = kMinusInfinity;
+      if (n < first_ || n >= end_) p[i] = kMinusInfinity;
       most = fmaxf(most, p[i]);
     }
     most = fmaxf(most, __shfl_xor_sync(~0u, most, 8));
@@ -266,8 +255,7 @@ class SimtAttention {
   const cuda::AttentionArgs& a_;
   SimtShared<kDim>& shared_;
   const int32_t* blocks_ = nullptr;
-  int kv_head_ = 0, heads_ = 0;
-  SimtRange range_{};
+  int kv_head_ = 0, heads_ = 0, first_ = 0, end_ = 0;
   uint4 k_[kLaneKeys][kPieces], v_[kLaneKeys][kPieces];
   float m_[kHeads], l_[kHeads];  // l of this lane's keys alone
   float acc_[kHeads][kOwn];

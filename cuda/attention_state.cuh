@@ -6,12 +6,6 @@
 
 namespace r1 {
 
-R1_DEVICE float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /** By what the results of two runs of keys are multiplied before they are added. */
 struct Shares {
   float earlier, later;

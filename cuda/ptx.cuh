@@ -65,6 +65,13 @@ R1_DEVICE uint32_t pack2<bf16>(float low, float high) {
 }
 #endif
 
+/** 2^x, fast; 2^(-inf) is 0. */
+R1_DEVICE float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // ---- loads ---------------------------------------------------------------------------------------------------------
 
 R1_DEVICE uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }

@@ -64,6 +64,7 @@ struct RopeAppendArgs {
 };
 
 constexpr int kAttentionCounters = 64 * 256;  // rows times groups of heads; prefill: tiles times heads
+constexpr int kMaxDecodeStepRows = 64;        // kMaxDecodeRows, for kernels
 constexpr int kMaxSegments = 64;              // of a row's keys in decode attention
 constexpr int kHeadsPerBlock = 8;             // query heads that share a pass over K and V
 

@@ -43,7 +43,7 @@ const PrefillRow* find_prefill(KernelFamily family, DType act, int head_dim) {
   return nullptr;
 }
 
-std::string simt_kernel(const char* op, DType act, int head_dim) {
+std::string typed_kernel(const char* op, DType act, int head_dim) {
   return std::string(op) + "_" + std::string(dtype_name(act)) + "_d" + std::to_string(head_dim);
 }
 
@@ -51,7 +51,8 @@ int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHead
 
 /** Every row's keys are cut into segments; blocks take segments until none is left. */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
-  constexpr int kBlocksPerSm = 3;
+  const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
+  const int blocks_per_sm = products && p.head_dim == 128 ? 2 : 3;
   const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
   const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * (p.head_dim + 2);
   R1_CHECK(items_per_segment <= kAttentionCounters, ErrorCode::kUnsupported,
@@ -60,9 +61,14 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + partial_floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
   args.partials = scratch + kAttentionCounters;
-  const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, kBlocksPerSm * op.launch.device().sm_count);
-  op.launch.launch(op.launch.kernel(simt_kernel("attention_decode", op.act, p.head_dim)),
-                   {.grid_x = static_cast<unsigned>(grid), .block = 128}, args);
+  const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, blocks_per_sm * op.launch.device().sm_count);
+  constexpr int kStages = 2;  // of a KV block's K and V
+  op.launch.launch(
+      op.launch.kernel(typed_kernel(products ? "attention_decode_sm80" : "attention_decode", op.act, p.head_dim)),
+      {.grid_x = static_cast<unsigned>(grid),
+       .block = 128,
+       .shared_bytes = products ? tile_bytes(p.head_dim, kStages) : 0},
+      args);
 }
 
 /** Segments of keys that a tile of so many rows sees at most, of a step whose largest slot is `last`. */
@@ -125,7 +131,7 @@ void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row
 void prefill(OpContext& op, const AttentionParams& p, const AttentionArgs& args) {
   const PrefillRow* row = find_prefill(op.launch.family(), op.act, p.head_dim);
   if (row) return launch_tiles(op, p, *row, args);
-  op.launch.launch(op.launch.kernel(simt_kernel("attention_rows", op.act, p.head_dim)),
+  op.launch.launch(op.launch.kernel(typed_kernel("attention_rows", op.act, p.head_dim)),
                    {.grid_x = static_cast<unsigned>(p.kv_heads * head_chunks(p)),
                     .grid_y = static_cast<unsigned>(args.rows),
                     .block = 128},
