@@ -2,7 +2,7 @@
 // and with memory enough.
 import { isDeepStrictEqual } from "node:util";
 
-/** Reproducible: mulberry32. Called without an argument it gives a number below 1, with one an integer below it. */
+/** Reproducible: mulberry32. What it returns gives whole numbers from 0 and below its argument. */
 export function random(seed) {
   let state = seed;
   const next = () => {
@@ -11,7 +11,7 @@ export function random(seed) {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
-  return (below) => (below === undefined ? next() : Math.floor(next() * below));
+  return (below) => Math.floor(next() * below);
 }
 
 const questions = [

@@ -132,12 +132,10 @@ function request(model, one, next, length) {
   };
 }
 
-/**
- * Asks until `until` (a time) and counts how requests ended in `counts`. @throws what no caller would expect
- */
-export async function runClient(model, cases, { seed, until, counts }) {
+/** Asks while `open()` and counts how requests ended in `counts`. @throws what no caller would expect */
+export async function runClient(model, cases, { seed, open, counts }) {
   const next = random(seed);
-  while (performance.now() < until) {
+  while (open()) {
     const one = cases[next(cases.length)];
     const way = one.stream ? choose(next) : "promise";
     const length = one.full && next(3) === 0 ? 1 + next(one.full) : Number.POSITIVE_INFINITY;
