@@ -86,7 +86,7 @@ async function checkNothingLeft(model) {
 
 function checkMemory(samples) {
   // A short run has too few requests to tell a small leak from an allocator that settles.
-  const bounds = long ? { perRequest: 4 << 10, slack: 4 << 20 } : { perRequest: 0, slack: 16 << 20 };
+  const bounds = long ? { perRequest: 4 << 10, slack: 6 << 20 } : { perRequest: 0, slack: 16 << 20 };
   for (const measure of ["heap", "resident"]) {
     const { from, bytes, requests, allowed, flat } = growth(samples, measure, bounds);
     const text = `${measure}: ${mebibytes(from)}, then ${mebibytes(bytes)} more over ${requests} requests`;
