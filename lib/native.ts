@@ -263,6 +263,28 @@ export interface NativeCeilings {
   bf16MacsPerS: number;
 }
 
+/** Which class computes an op of a step, or that nothing does: what it costs is then what is missing. */
+export type NativeOpChoice = "prefill" | "decode" | "skip";
+
+/** csrc/engine/step_timer.h: a step whose cost is asked for. */
+export interface NativeTimedStep {
+  numericClass: "prefill" | "decode";
+  /** One row each, the last of `length` tokens. At most 64. */
+  sequences: number;
+  length: number;
+  /** Of one sequence more, from its start; prefill class only. */
+  promptRows: number;
+  /** Of each op of a layer, for a step of the prefill class; null: the step's own. `residual`: attention's and the MLP's second matrix. */
+  classes: Record<"qkv" | "attention" | "mlp" | "residual", NativeOpChoice> | null;
+}
+
+export interface NativeStepTimes {
+  /** Of each round, milliseconds of a step when several are put on the device one behind the other. */
+  ms: number[];
+  /** Of the first sequence's greedy token: equal when the bits of the step are. */
+  logprob: number;
+}
+
 export interface NativeBinding {
   /** Starts an engine's thread. At most one `wake` is outstanding; it must call drain(). The wake-up keeps the process alive only while requests are open or it is loading. */
   createEngine(spec: NativeLoadSpec, wake: () => void): NativeEngine;
@@ -276,6 +298,8 @@ export interface NativeBinding {
     threads: number;
     family: string;
   }): Promise<NativeCeilings>;
+  /** Loads a model and measures every step so many times, in turns, on a thread of its own. */
+  timeSteps(spec: NativeLoadSpec, steps: NativeTimedStep[], rounds: number): Promise<NativeStepTimes[]>;
   /** Of a CUDA device; null without NVML or where it does not know the device. */
   gpuStatus(deviceIndex: number): NativeGpuStatus | null;
   version: string;

@@ -30,7 +30,7 @@ export function checkBenchOptions(kind: BenchKind, options: BenchOptions): void 
   checkDevice(device, "device");
   checkWord("precision", precision, PRECISIONS);
   if (sequences.length === 0) throw new RangeError("sequences must have at least one number.");
-  for (const count of sequences) checkInteger("sequences", count, 1, 1024);
+  for (const count of sequences) checkInteger("sequences", count, 1, kind === "invariance" ? 64 : 1024);
   if (promptTokens !== undefined) checkInteger("promptTokens", promptTokens, 1, 2 ** 24);
   if (newTokens !== undefined)
     checkInteger("newTokens", newTokens, kind === "serve" ? 1 : warmUp + stretch + 1, 2 ** 24);
@@ -64,8 +64,13 @@ export async function resolveTarget(options: BenchOptions): Promise<{ target: Be
 
 export async function measureCeilings({ device, deviceIndex, threads, family }: BenchTarget): Promise<NativeCeilings> {
   const kernels = device === "cuda" ? kernelFile() : "";
+  return failingAsR1Error(binding().measureCeilings({ device, deviceIndex, kernelFile: kernels, threads, family }));
+}
+
+/** What the addon rejects with has a code, but is no R1Error yet. */
+export async function failingAsR1Error<T>(measured: Promise<T>): Promise<T> {
   try {
-    return await binding().measureCeilings({ device, deviceIndex, kernelFile: kernels, threads, family });
+    return await measured;
   } catch (error) {
     const { code, message } = error as { code?: R1ErrorCode; message: string };
     throw error instanceof R1Error || !code ? error : new R1Error(code, message, { cause: error });

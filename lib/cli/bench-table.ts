@@ -21,7 +21,32 @@ export function formatReport(report: BenchReport): string {
 
 function lines(rows: BenchRow[]): string[] {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return table([keys, ...rows.map((row) => keys.map((key) => cell(key, row[key])))]);
+  const columns = columnsOf(keys);
+  const cells = (row: BenchRow, of: string[]) => of.map((key) => cell(key, row[key])).join(" / ");
+  return table([
+    columns.map(({ title }) => title),
+    ...rows.map((row) => columns.map(({ of }) => (of.some((key) => row[key] !== undefined) ? cells(row, of) : ""))),
+  ]);
+}
+
+interface Column {
+  title: string;
+  /** The figures it shows. */
+  of: string[];
+}
+
+/** A column for each key; the percentiles of one measure share theirs, which keeps the table on a screen. */
+function columnsOf(keys: string[]): Column[] {
+  const columns: (Column & { measure: string })[] = [];
+  for (const key of keys) {
+    const [, measure, percent, unit] = /^(.+) (p\d\d) (\w+)$/.exec(key) ?? [];
+    const last = columns.at(-1);
+    if (measure !== undefined && last?.measure === measure) {
+      last.title += ` / ${percent}`;
+      last.of.push(key);
+    } else columns.push({ title: measure ? `${measure} ${unit} ${percent}` : key, of: [key], measure: measure ?? "" });
+  }
+  return columns;
 }
 
 function cell(key: string, value: number | string | undefined): string {

@@ -15,8 +15,16 @@ const flags = {
   },
   device: { value: "NAME", help: "auto (default), cpu, cuda or cuda:N" },
   precision: { value: "TYPE", help: "f32, bf16 or fp16 (default: f32 on the CPU, bf16 on a GPU)" },
-  sequences: { value: "N,…", parse: numbers, help: "decode: sequences open together, a row each (default 1)" },
-  "prompt-tokens": { value: "N", parse: number, help: "tokens of each prompt (default: 128, prefill 1024)" },
+  sequences: {
+    value: "N,…",
+    parse: numbers,
+    help: "decode, invariance: sequences open together, a row each (default 1; 1,8,32,64)",
+  },
+  "prompt-tokens": {
+    value: "N",
+    parse: number,
+    help: "tokens of each prompt (default: 128, prefill and invariance 1024)",
+  },
   "new-tokens": { value: "N", parse: number, help: "decode, serve: tokens of each answer (default: 128, serve 64)" },
   concurrency: { value: "N,…", parse: numbers, help: "serve: requests kept open, a row each (default 1,8,32,64,128)" },
   rate: { value: "R,…", parse: numbers, help: "serve: requests that come per second, at random times, a row each" },
@@ -32,7 +40,11 @@ const flags = {
   "kv-memory": { value: "BYTES", parse: byteCount, help: "serve: what the KV cache may grow to, such as 512M or 4G" },
   "host-kv-memory": { value: "BYTES", parse: byteCount, help: "serve: host memory for what has to leave the KV cache" },
   "no-prefix-cache": { help: "serve: reads every prompt from its start" },
-  repeats: { value: "N", parse: number, help: "prefill, load: measurements, of which the median counts (default 3)" },
+  repeats: {
+    value: "N",
+    parse: number,
+    help: "prefill, load, invariance: measurements, of which the median counts (default 3; 9)",
+  },
   threads: { value: "N", parse: number, help: "CPU threads (default: all cores)" },
   family: { value: "NAME", help: "kernel family or instruction set to force" },
   json: { help: "writes JSON" },
@@ -40,7 +52,7 @@ const flags = {
 
 export const bench: Command = {
   summary: "measure speed as shares of what this machine reaches",
-  usage: "bench decode|prefill|load|serve [flags]",
+  usage: "bench decode|prefill|load|serve|invariance [flags]",
   flags,
   maxPositionals: 1,
   async run({ values, positionals }, io) {

@@ -93,6 +93,23 @@ test("a report as a table", () => {
   ]);
 });
 
+test("percentiles of one measure share a column", () => {
+  const report: BenchReport = {
+    ...{ kind: "serve", model: "7b", precision: "bf16", commit: "", date: "", host: "" },
+    device: { kind: "cuda", name: "NVIDIA H200", detail: "" },
+    ceilings: { readBytesPerS: 4.706e12, copyBytesPerS: 4.286e12, f32MacsPerS: 3e13, bf16MacsPerS: 0 },
+    rows: [
+      { load: "1/s", "TTFT p50 ms": 33.21, "TTFT p95 ms": 35.8, "ITL p50 ms": 0.672, "queue p50 ms": 5, preempted: 0 },
+      { load: "200/s", preempted: 1 },
+    ],
+  };
+  expect(formatReport(report).split("\n").slice(3)).toEqual([
+    " load  TTFT ms p50 / p95  ITL ms p50  queue ms p50  preempted",
+    "  1/s        33.2 / 35.8        0.67             5          0",
+    "200/s                                                       1",
+  ]);
+});
+
 test("bad options and models are refused before anything is measured", async () => {
   await expect(runBench("decode", { model: "7b", device: "tpu" })).rejects.toThrow(RangeError);
   await expect(runBench("decode", { model: "7b", device: "cpu", newTokens: 4 })).rejects.toThrow("from 17");

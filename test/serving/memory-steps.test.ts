@@ -1,6 +1,6 @@
 /** What is tried when a load runs out of memory. */
 import { describe, expect, it } from "vitest";
-import { DeepSeekR1, R1Error, type Warning } from "../../lib";
+import { DeepSeekR1, type ModelEvent, R1Error, type Warning } from "../../lib";
 import { type LoadChoice, loadWithinMemory } from "../../lib/serving/memory-steps";
 import type { MemoryStep } from "../../lib/serving/options";
 import { devices } from "../support/devices";
@@ -87,12 +87,24 @@ describe.each(devices)("on %s", (device) => {
     await expect(loadTiny(device, { kvMemory, memoryLimit })).rejects.toMatchObject({ code: "E_OUT_OF_MEMORY" });
     const warnings: Warning[] = [];
     const onWarning = (warning: Warning) => warnings.push(warning);
-    const onOutOfMemory = ["int8-kv", "smaller-batch"] as const;
+    const onOutOfMemory = ["int8-kv", "int8", "smaller-batch"] as const;
     const options = { kvMemory, memoryLimit, contextLength: 1024, onOutOfMemory, onWarning };
     await using model = await loadTiny(device, options);
-    expect(warnings[0].code).toBe("memory-step-skipped");
-    expect(warnings.slice(1).every(({ code }) => code === "memory-step")).toBe(true);
-    expect(warnings[1].message).toMatch(/The model needs [\d.]+ MiB .* 8\.0 MiB are allowed by memoryLimit\./);
+    expect(warnings.slice(0, 2).map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /^Out of memory: The model needs .* The step "int8-kv" is skipped: this version has no INT8/,
+      ),
+      expect.stringMatching(/^Out of memory: .* The step "int8" is skipped: this version cannot quantize weights\.$/),
+    ]);
+    const steps = warnings.length - 2;
+    expect(steps).toBeGreaterThan(0);
+    const codes = [...new Array(2).fill("memory-step-skipped"), ...new Array(steps).fill("memory-step")];
+    expect(warnings.map(({ code }) => code)).toEqual(codes);
+    // Who listens later hears of them too.
+    const events: ModelEvent[] = [];
+    for await (const event of model.events()) if (events.push(event) === warnings.length) break;
+    expect(events).toEqual(warnings.map((warning) => ({ type: "warning", ...warning })));
+    expect(warnings[2].message).toMatch(/The model needs [\d.]+ MiB .* 8\.0 MiB are allowed by memoryLimit\./);
     expect(model.info.maxSequences).toBeLessThan(64);
     expect(model.info.memory.kvMax).toBeLessThanOrEqual(kvMemory / 2);
     const { tokens } = await model.generate("Hello", { temperature: 0, maxNewTokens: 8, ignoreEos: true });

@@ -112,6 +112,7 @@ export function fakeBinding(): { native: NativeBinding; engines: FakeEngine[]; o
     describeCuda: () => "there is no GPU here",
     gpuStatus: () => null,
     measureCeilings: () => Promise.reject(new Error("not measured")),
+    timeSteps: () => Promise.reject(new Error("not measured")),
     version: "0",
   };
   return { native, engines, options: { native } };

@@ -1,0 +1,184 @@
+#include "engine/step_timer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "engine/block_allocator.h"
+#include "engine/loader.h"
+#include "engine/request.h"
+#include "engine/sampling_plan.h"
+#include "engine/step_runner.h"
+
+namespace r1 {
+namespace {
+
+constexpr double kWindowMs = 10;
+constexpr int kMostRuns = 64;  // of a window
+constexpr int kWarmUps = 3;    // kernels are loaded, scratch memory is sized, a graph is captured
+
+/** A step's arrays. */
+class StepArrays {
+ public:
+  /** Tokens [first, first + rows) of a sequence that lies in `blocks`; the last one wants a token. */
+  void add(const std::vector<int32_t>& blocks, int32_t first, int32_t rows, int32_t vocab) {
+    const auto first_row = static_cast<int32_t>(tokens_.size());
+    for (int32_t slot = first; slot < first + rows; ++slot) {
+      tokens_.push_back(static_cast<int32_t>((int64_t{slot} * 7919 + 17) % vocab));
+      slots_.push_back(slot);
+    }
+    sequences_.push_back({.blocks = blocks.data(),
+                          .block_count = static_cast<int32_t>(blocks.size()),
+                          .length = first + rows,
+                          .first_row = first_row,
+                          .rows = rows});
+    logit_rows_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
+    samples_.push_back(plain_row(-1, 0));
+  }
+
+  Step step(NumericClass numeric_class) const {
+    return {.numeric_class = numeric_class,
+            .rows = static_cast<int32_t>(tokens_.size()),
+            .tokens = tokens_.data(),
+            .positions = slots_.data(),
+            .slots = slots_.data(),
+            .sequences = sequences_.data(),
+            .sequence_count = static_cast<int32_t>(sequences_.size()),
+            .logit_rows = logit_rows_.data(),
+            .logit_count = static_cast<int32_t>(logit_rows_.size()),
+            .samples = samples_.data(),
+            .edits = nullptr,
+            .edit_count = 0};
+  }
+
+ private:
+  std::vector<int32_t> tokens_, slots_, logit_rows_;
+  std::vector<StepSequence> sequences_;
+  std::vector<SampleRow> samples_;
+};
+
+class StepTimer {
+ public:
+  StepTimer(LoadedModel& loaded, const std::vector<TimedStep>& steps)
+      : loaded_(loaded),
+        vocab_(loaded.model->config().vocab),
+        logits_(loaded.backend->allocate(StepRunner::workspace_bytes(loaded.model->config()))) {
+    int32_t sequences = 0, length = 0, prompt_rows = 0;
+    for (const TimedStep& step : steps) {
+      check(step);
+      sequences = std::max(sequences, step.sequences);
+      length = std::max(length, step.length);
+      prompt_rows = std::max(prompt_rows, step.prompt_rows);
+    }
+    take_blocks(sequences, length, prompt_rows);
+    if (sequences > 0) fill(length);
+  }
+
+  /** Milliseconds of one run, and what it yielded. */
+  double measure(const TimedStep& timed, int runs, float& logprob) {
+    StepArrays arrays;
+    for (int32_t s = 0; s < timed.sequences; ++s) arrays.add(blocks_[s], timed.length - 1, 1, vocab_);
+    if (timed.prompt_rows > 0) arrays.add(blocks_.back(), 0, timed.prompt_rows, vocab_);
+    const Step step = arrays.step(timed.numeric_class);
+    std::vector<SampleResult> results(static_cast<size_t>(step.logit_count));
+    const auto begun = Clock::now();
+    run(step, timed, runs);
+    loaded_.backend->read_results(results.data());
+    logprob = results.front().logprob;
+    return std::chrono::duration<double, std::milli>(Clock::now() - begun).count() / runs;
+  }
+
+ private:
+  void check(const TimedStep& step) const {
+    const int32_t rows = step.sequences + step.prompt_rows;
+    const bool decode = step.numeric_class == NumericClass::kDecode;
+    const int32_t most = decode ? kMaxDecodeRows : loaded_.prefill_rows;
+    R1_CHECK(rows >= 1 && rows <= most, ErrorCode::kInvalidArgument,
+             "a step of " + std::to_string(rows) + " rows; expected 1 to " + std::to_string(most) + ".");
+    R1_CHECK(step.sequences <= kMaxDecodeRows && (step.sequences == 0 || step.length >= 1), ErrorCode::kInvalidArgument,
+             "sequences are at most " + std::to_string(kMaxDecodeRows) + ", with one token at least.");
+    R1_CHECK(!decode || (step.prompt_rows == 0 && !step.choices), ErrorCode::kInvalidArgument,
+             "prompt rows and classes of single ops need a step of the prefill class.");
+  }
+
+  /** The prompt's blocks are the last ones. */
+  void take_blocks(int32_t sequences, int32_t length, int32_t prompt_rows) {
+    const int64_t of_each = blocks_for(length), needed = sequences * of_each + blocks_for(prompt_rows);
+    R1_CHECK(needed <= loaded_.kv->max_blocks, ErrorCode::kOutOfMemory,
+             std::to_string(needed) + " KV blocks are needed, but there is room for " +
+                 std::to_string(loaded_.kv->max_blocks) + ". Measure fewer or shorter sequences.");
+    loaded_.kv->grow(needed);
+    int32_t next = 0;
+    const auto take = [&](int64_t count) {
+      std::vector<int32_t>& blocks = blocks_.emplace_back();
+      for (int64_t i = 0; i < count; ++i) blocks.push_back(next++);
+    };
+    for (int32_t s = 0; s < sequences; ++s) take(of_each);
+    take(blocks_for(prompt_rows));
+  }
+
+  /** Computes the first sequence; the others get copies, in memory of their own. */
+  void fill(int32_t length) {
+    for (int32_t first = 0; first < length; first += loaded_.prefill_rows) {
+      StepArrays arrays;
+      arrays.add(blocks_.front(), first, std::min(loaded_.prefill_rows, length - first), vocab_);
+      SampleResult result;
+      run(arrays.step(NumericClass::kPrefill), {}, 1);
+      loaded_.backend->read_results(&result);
+    }
+    for (size_t s = 1; s + 1 < blocks_.size(); ++s) {
+      for (size_t i = 0; i < blocks_[s].size(); ++i) {
+        loaded_.backend->copy_block(*loaded_.kv, blocks_.front()[i], blocks_[s][i]);
+      }
+    }
+  }
+
+  void run(const Step& step, const TimedStep& timed, int runs) {
+    Backend& backend = *loaded_.backend;
+    ClassMix mix(backend, timed.choices.value_or(ClassChoices{}));
+    Backend& layers = timed.choices ? static_cast<Backend&>(mix) : backend;
+    const StepView& view = backend.begin_step(step);
+    for (int i = 0; i < runs; ++i) {
+      backend.run([&] {
+        loaded_.model->forward(layers, view, *loaded_.kv, {});
+        for (int32_t first = 0; first < view.logit_count; first += kMaxLogitRows) {
+          const int32_t count = std::min(kMaxLogitRows, view.logit_count - first);
+          auto* logits = logits_->as<float>();
+          loaded_.model->head(backend, view, first, count, logits);
+          backend.sample({.step = &view, .logits = logits, .vocab = vocab_, .first = first, .count = count});
+        }
+      });
+    }
+  }
+
+  LoadedModel& loaded_;
+  const int32_t vocab_;
+  const std::unique_ptr<Buffer> logits_;
+  std::vector<std::vector<int32_t>> blocks_;  // of the sequences, then of the prompt
+};
+
+}  // namespace
+
+std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds) {
+  const auto cancelled = std::make_shared<std::atomic<bool>>(false);
+  LoadedModel loaded = load_model(spec, create_backend, cancelled, [](const ProgressEvent&) {});
+  StepTimer timer(loaded, steps);
+  std::vector<StepTimes> times(steps.size());
+  std::vector<int> runs(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    double ms = 0;
+    for (int n = 0; n < kWarmUps; ++n) ms = timer.measure(steps[i], 2, times[i].logprob);
+    runs[i] = std::clamp(static_cast<int>(std::ceil(kWindowMs / std::max(ms, 0.001))), 1, kMostRuns);
+  }
+  for (int32_t round = 0; round < rounds; ++round) {
+    for (size_t i = 0; i < steps.size(); ++i) {
+      times[i].ms.push_back(timer.measure(steps[i], runs[i], times[i].logprob));
+    }
+  }
+  return times;
+}
+
+}  // namespace r1

@@ -1,0 +1,34 @@
+// How long single steps take on a loaded model: what benches compare that cannot be had from requests.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/class_mix.h"
+#include "engine/engine_spec.h"
+
+namespace r1 {
+
+/** A step whose cost is asked for. */
+struct TimedStep {
+  NumericClass numeric_class = NumericClass::kDecode;
+  int32_t sequences = 0;    // one row each: the last of so many tokens
+  int32_t length = 0;       // of each sequence, that row included
+  int32_t prompt_rows = 0;  // of one sequence more, from its start; prefill class only
+  /** Of each op, for a step of the prefill class, which has what both classes need; absent: the step's own. */
+  std::optional<ClassChoices> choices;
+};
+
+struct StepTimes {
+  std::vector<double> ms;  // of each round
+  float logprob = 0;       // of the first sequence's greedy token, to compare bits by
+};
+
+/**
+ * Loads the model and measures every step `rounds` times, in turns, so that a machine whose speed changes does so for
+ * all of them. A measurement is of as many runs of the step as take `kWindowMs`, put on the device one behind the
+ * other: time that the host needs between two steps is not in it.
+ */
+std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds);
+
+}  // namespace r1
