@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kBufferBytes = int64_t{256} << 20;
 constexpr int64_t kReadPiece = 1 << 20;
 constexpr double kSeconds = 0.2;
+// Of each arithmetic rate. A bench measures before and after what it times, so that 1.4 s stand beside a prefill.
+constexpr double kArithmeticSeconds = 0.7;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -20,7 +22,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 /**
  * Median over rounds of what `round` returns per second: rounds of at least kSeconds / 10 until kSeconds have passed.
- * The median, because results are compared with work that takes long enough to meet whatever else the machine is doing.
+ * The median, because a decode step, which is compared with it, is the median of stretches as short as a round.
  */
 template <class Round>
 double median_rate(Round round) {
@@ -60,18 +62,21 @@ Ceilings CpuBackend::measure_ceilings() {
         [&](int64_t at, int64_t bytes) { std::memcpy(to.data() + at, from.data() + at, static_cast<size_t>(bytes)); });
     return 2.0 * static_cast<double>(kBufferBytes);  // read and written
   });
+  // All work over all time, because that is what a prefill is compared by: the moments in which a host lends its core
+  // to somebody else count in both. Threads do not wait for each other in between, which would cost more of them.
   const auto multiply_adds = [&](int64_t (*spin)(int64_t, float*)) {
-    return median_rate([&] {
-      std::atomic<int64_t> done{0};
-      pool_.parallel_for(8 * pool_.threads(), 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) {
-          float value = 0.5f;
-          done += spin(20000, &value);
-          sink = value;
-        }
-      });
-      return static_cast<double>(done.load());
+    std::atomic<int64_t> done{0};
+    const auto start = std::chrono::steady_clock::now();
+    pool_.parallel_for(pool_.threads(), 1, [&](int64_t, int64_t, int) {
+      int64_t own = 0;
+      while (seconds_since(start) < kArithmeticSeconds) {
+        float value = 0.5f;
+        own += spin(20000, &value);
+        sink = value;
+      }
+      done += own;
     });
+    return static_cast<double>(done.load()) / seconds_since(start);
   };
   result.f32_macs_per_s = multiply_adds(kernels_.spin_f32);
   if (const Kernels* dots = bf16_dot_kernels()) result.bf16_macs_per_s = multiply_adds(dots->spin_bf16);

@@ -20,8 +20,8 @@ struct BF16xBF16 {
     std::memcpy(&pair, a, sizeof pair);
     return {_mm512_castsi512_ps(_mm512_set1_epi32(pair))};
   }
-  static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) {
-    return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(x.v), reinterpret_cast<__m512bh>(w.v))};
+  static inline void mac(Vec& sum, const Vec& x, const Vec& w) {
+    sum.v = _mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(x.v), reinterpret_cast<__m512bh>(w.v));
   }
 };
 
@@ -33,7 +33,7 @@ int64_t spin_bf16(int64_t rounds, float* sink) {
   for (int i = 0; i < kChains; ++i) sum[i] = set1(static_cast<float>(i));
   for (int64_t n = 0; n < rounds; ++n) {
 #pragma GCC unroll 24
-    for (int i = 0; i < kChains; ++i) sum[i] = BF16xBF16::mac(factor, factor, sum[i]);
+    for (int i = 0; i < kChains; ++i) BF16xBF16::mac(sum[i], factor, factor);
   }
   Vec total = set1(0.0f);
 #pragma GCC unroll 24

@@ -18,7 +18,7 @@ struct F32xBF16 {
   static constexpr int64_t kPair = 128, kHalf = 64, kActivation = 8;
   static inline Vec weights(const char* p, int step) { return step == 0 ? load_even(p) : load_odd(p); }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
-  static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
+  static inline void mac(Vec& sum, const Vec& x, const Vec& w) { sum = fma(x, w, sum); }
 };
 
 struct F32xF32 {
@@ -26,7 +26,7 @@ struct F32xF32 {
   static constexpr int64_t kPair = 256, kHalf = 64, kActivation = 8;
   static inline Vec weights(const char* p, int step) { return load(reinterpret_cast<const float*>(p + 128 * step)); }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
-  static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
+  static inline void mac(Vec& sum, const Vec& x, const Vec& w) { accumulate(sum, x, w); }
 };
 
 struct F32xF16 {
@@ -36,7 +36,7 @@ struct F32xF16 {
     return load_f16(reinterpret_cast<const uint16_t*>(p + 64 * step));
   }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
-  static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
+  static inline void mac(Vec& sum, const Vec& x, const Vec& w) { sum = fma(x, w, sum); }
 };
 
 /** Weights are rows, of which a panel is 32 columns: only `register_tile` knows how far apart. */
@@ -45,8 +45,11 @@ struct F32xRows {
   static constexpr int64_t kPair = 0, kHalf = 64, kActivation = 8;
   static inline Vec weights(const char* p, int) { return load(reinterpret_cast<const float*>(p)); }
   static inline Vec activation(const char* a, int step) { return set1(reinterpret_cast<const float*>(a)[step]); }
-  static inline Vec mac(const Vec& x, const Vec& w, const Vec& sum) { return fma(x, w, sum); }
+  static inline void mac(Vec& sum, const Vec& x, const Vec& w) { accumulate(sum, x, w); }
 };
+
+/** Keeps the compiler from holding every row's address in a register or on the stack through the loop over k. */
+inline void forget(float*& c, int64_t& stride) { asm("" : "+r"(c), "+r"(stride)); }
 
 /** Whether activations' rows are few enough for weights to be streaming from memory. */
 template <int Rows>
@@ -56,9 +59,10 @@ constexpr bool kStreams = Rows <= 2;
 template <class F, int Rows, int Width>
 void register_tile(const TileParams& p, int row, int first) {
   Vec sum[Rows][Width];
-  const int64_t c_stride = p.c_stride, stride = p.a_stride;
+  const int64_t stride = p.a_stride;
+  int64_t c_stride = p.c_stride;
   const int64_t row_bytes = F::kPair == 0 ? p.row_bytes : 0;
-  float* const c = p.c + row * c_stride + first * 16;
+  float* c = p.c + row * c_stride + first * 16;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
@@ -70,6 +74,7 @@ void register_tile(const TileParams& p, int row, int first) {
   for (int i = 0; i < (Width + 1) / 2; ++i) {
     b[i] = static_cast<const char*>(p.panel) + (first / 2 + i) * p.panel_bytes + first % 2 * F::kHalf;
   }
+#pragma GCC unroll 2
   for (int k = p.pairs; k > 0; --k) {
     if (kStreams<Rows>) {
 #pragma GCC unroll 4
@@ -84,13 +89,14 @@ void register_tile(const TileParams& p, int row, int first) {
       for (int r = 0; r < Rows; ++r) {
         const Vec x = F::activation(a + r * stride, step);
 #pragma GCC unroll 4
-        for (int w = 0; w < Width; ++w) sum[r][w] = F::mac(x, weights[w], sum[r][w]);
+        for (int w = 0; w < Width; ++w) F::mac(sum[r][w], x, weights[w]);
       }
     }
     a += F::kActivation;
 #pragma GCC unroll 2
     for (int i = 0; i < (Width + 1) / 2; ++i) b[i] += F::kPair + F::kSteps * row_bytes;
   }
+  forget(c, c_stride);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4

@@ -57,6 +57,7 @@ inline Vec div(const Vec& a, const Vec& b) {
 inline Vec fma(const Vec& a, const Vec& b, const Vec& c) {
   return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
 }
+inline void accumulate(Vec& sum, const Vec& a, const Vec& b) { sum = fma(a, b, sum); }
 /** The second operand where either is NaN. */
 inline Vec max(const Vec& a, const Vec& b) {
   return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });

@@ -55,6 +55,7 @@ inline Vec div(Vec a, Vec b) {
 inline Vec fma(Vec a, Vec b, Vec c) {
   return each([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
 }
+inline void accumulate(Vec& sum, const Vec& a, const Vec& b) { sum = fma(a, b, sum); }
 /** The second operand where either is NaN. */
 inline Vec max(Vec a, Vec b) {
   return each([&](int i) { return vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]); });
