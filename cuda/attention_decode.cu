@@ -1,4 +1,4 @@
-// Attention of the decode class: the keys of each row are cut into segments, which blocks take in turn.
+// Attention of the decode class: the keys of each row are cut into segments; a block takes a run of them.
 #include "attention_mma.cuh"
 #include "attention_simt.cuh"
 
@@ -6,14 +6,16 @@ namespace r1 {
 
 constexpr int kMaxRows = cuda::kMaxDecodeStepRows;
 
-/** How a row's keys are cut: segments of whole KV blocks, as many as kMaxSegments allow; by position and window alone.
+/**
+ * How a row's keys are cut: segments of whole KV blocks, two or as many as kMaxSegments allow; by position and window
+ * alone.
  */
 struct Segments {
   int first, slot, first_block, per_segment, count;
   R1_DEVICE Segments(int slot_, int window) : first(first_visible(slot_, window)), slot(slot_) {
     first_block = first / kBlockTokens;
     const int blocks = slot / kBlockTokens - first_block + 1;
-    per_segment = (blocks + cuda::kMaxSegments - 1) / cuda::kMaxSegments;
+    per_segment = max(2, (blocks + cuda::kMaxSegments - 1) / cuda::kMaxSegments);
     count = (blocks + per_segment - 1) / per_segment;
   }
   /** Keys [x, y) of a segment. */
@@ -23,119 +25,86 @@ struct Segments {
   }
 };
 
-/** begin[r] is the number of segments of all rows before r. By the first warp. */
-R1_DEVICE void count_segments(const cuda::AttentionArgs& a, int (&begin)[kMaxRows + 1]) {
-  const int lane = threadIdx.x;
-  int carried = 0;
-  if (lane == 0) begin[0] = 0;
-  for (int half = 0; half < kMaxRows; half += 32) {
-    const int row = half + lane;
-    int n = row < a.rows && a.step.row_sequence[row] >= 0 ? Segments(a.step.slots[row], a.window).count : 0;
-    for (int offset = 1; offset < 32; offset *= 2) {
-      const int before = __shfl_up_sync(~0u, n, offset);
-      if (lane >= offset) n += before;
-    }
-    begin[row + 1] = carried + n;
-    carried += __shfl_sync(~0u, n, 31);
-  }
-}
+/** The step's runs: of up to `length` segments of a row, so long that the grid has a block for each, about. */
+struct Runs {
+  int length;
+  int begin[kMaxRows + 1];  // begin[r]: runs of all rows before r
 
-R1_DEVICE int row_of_segment(const int (&begin)[kMaxRows + 1], int segment) {
-  int row = 0;
-  for (int step = kMaxRows / 2; step > 0; step /= 2) {
-    if (begin[row + step] <= segment) row += step;
+  /** By the first warp. */
+  R1_DEVICE void plan(const cuda::AttentionArgs& a, int groups) {
+    constexpr int kHalves = kMaxRows / 32;
+    const int lane = threadIdx.x;
+    int n[kHalves], all = 0;
+#pragma unroll
+    for (int i = 0; i < kHalves; ++i) {
+      const int row = 32 * i + lane;
+      n[i] = row < a.rows && a.step.row_sequence[row] >= 0 ? Segments(a.step.slots[row], a.window).count : 0;
+      all += n[i];
+    }
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) all += __shfl_xor_sync(~0u, all, offset);
+    const int blocks = gridDim.x;
+    const int most = max(1, (all * groups + blocks - 1) / blocks);
+    if (lane == 0) length = most, begin[0] = 0;
+    int carried = 0;
+#pragma unroll
+    for (int i = 0; i < kHalves; ++i) {
+      int sum = (n[i] + most - 1) / most;
+      for (int offset = 1; offset < 32; offset *= 2) {
+        const int before = __shfl_up_sync(~0u, sum, offset);
+        if (lane >= offset) sum += before;
+      }
+      begin[32 * i + lane + 1] = carried + sum;
+      carried += __shfl_sync(~0u, sum, 31);
+    }
   }
-  return row;
-}
+  R1_DEVICE int row_of(int run) const {
+    int row = 0;
+    for (int step = kMaxRows / 2; step > 0; step /= 2) {
+      if (begin[row + step] <= run) row += step;
+    }
+    return row;
+  }
+};
 
 template <class T, int kDim>
 R1_DEVICE T* output_row(const cuda::AttentionArgs& a, int row, int head) {
   return static_cast<T*>(a.out) + (int64_t{row} * a.heads + head) * kDim;
 }
 
-/** Merges the partial results of a row's segments, in their order. */
-template <class T, int kDim>
-R1_DEVICE void merge_segments(const cuda::AttentionArgs& a, const float* partials, int row, const HeadGroup& group,
-                              int segments, float (&shares)[kHeads][cuda::kMaxSegments]) {
-  constexpr int kPartial = kDim + 2, kStride = kHeads * kPartial;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  for (int h = warp; h < group.heads; h += kSimtWarps) {  // shares[h][s] = 2^(m_s - m) / l
-    float m[2], l[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int s = lane + 32 * i;
-      const float* p = partials + s * kStride + h * kPartial + kDim;
-      m[i] = s < segments ? __ldcg(p) : kMinusInfinity;
-      l[i] = s < segments ? __ldcg(p + 1) : 0.0f;
-    }
-    const float most = warp_max(fmaxf(m[0], m[1]));
-    const float e[2] = {exp2_fast(m[0] - most), exp2_fast(m[1] - most)};
-    const float total = warp_sum(l[0] * e[0] + l[1] * e[1]);
-#pragma unroll
-    for (int i = 0; i < 2; ++i) shares[h][lane + 32 * i] = e[i] / total;
-  }
-  __syncthreads();
-  for (int i = threadIdx.x; i < group.heads * kDim; i += kSimtThreads) {
-    const int h = i / kDim, d = i % kDim;
-    const float* p = partials + h * kPartial + d;
-    float v = 0.0f;
-#pragma unroll 8
-    for (int s = 0; s < segments; ++s) v = fmaf(__ldcg(p + s * kStride), shares[h][s], v);
-    output_row<T, kDim>(a, row, group.head + h)[d] = from_float<T>(v);
-  }
-}
-
-// Grid: any number of blocks of 128 threads; they take (row, group of heads, segment) items in turn. The last block to
-// finish a row's group merges its segments.
+// Grid: any number of blocks of 128 threads; they take (row, group of heads, run) items in turn. The last block to
+// finish a row's group merges its segments where there are several runs.
 template <class T, int kDim, class Attention>
-R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attention) {
-  __shared__ int begin[kMaxRows + 1];
-  __shared__ bool last;
-  __shared__ float shares[kHeads][cuda::kMaxSegments];
+R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attention, RunShared<kDim>& shared) {
+  __shared__ Runs runs;
   pdl_trigger();
-  if (threadIdx.x < 32) count_segments(a, begin);  // the step's arrays do not depend on the kernel before
-  __syncthreads();
   const int groups = HeadGroup::count(a);
-  const int items = begin[kMaxRows] * groups;
+  if (threadIdx.x < 32) runs.plan(a, groups);  // the step's arrays do not depend on the kernel before
+  __syncthreads();
+  const int items = runs.begin[kMaxRows] * groups;
   if (items <= blockIdx.x) return pdl_wait();  // the kernel after this one waits for this one alone
   for (int item = blockIdx.x; item < items; item += gridDim.x) {
-    const int row = row_of_segment(begin, item / groups);
+    const int index = item / groups, g = item % groups, row = runs.row_of(index);
     const Segments segments(a.step.slots[row], a.window);
-    const int segment = item / groups - begin[row], g = item % groups;
+    const int first = (index - runs.begin[row]) * runs.length, end = min(first + runs.length, segments.count);
     const HeadGroup group(a, g);
-    const int2 range = segments.range(segment);
-    attention.begin(row, group.kv_head, range.x, range.y);
+    attention.begin(row, group.kv_head, segments.range(first).x, segments.range(end - 1).y);
     if (item == blockIdx.x) pdl_wait();
-    attention.attend(row, group.head, group.heads);
-    if (segments.count == 1) {
-      for (int i = threadIdx.x; i < group.heads * kDim; i += kSimtThreads) {
-        const int h = i / kDim, d = i % kDim;
-        const float m = attention.merged_max(h);
-        output_row<T, kDim>(a, row, group.head + h)[d] =
-            from_float<T>(attention.merged_value(h, d, m) / attention.merged_sum(h, m));
-      }
-    } else {
-      constexpr int kPartial = kDim + 2, kStride = kHeads * kPartial;
-      const int64_t slot = int64_t{row} * groups + g;
-      float* partials = a.partials + slot * cuda::kMaxSegments * kStride;
-      for (int i = threadIdx.x; i < group.heads * kDim; i += kSimtThreads) {
-        const int h = i / kDim, d = i % kDim;
-        const float m = attention.merged_max(h);
-        float* p = partials + segment * kStride + h * kPartial;
-        p[d] = attention.merged_value(h, d, m);
-        if (d == 0) p[kDim] = m, p[kDim + 1] = attention.merged_sum(h, m);
-      }
-      __threadfence();
-      __syncthreads();
-      if (threadIdx.x == 0) {
-        last = atomicAdd(a.arrived + slot, 1) == segments.count - 1;
-        if (last) a.arrived[slot] = 0;
-        __threadfence();
-      }
-      __syncthreads();
-      if (last) merge_segments<T, kDim>(a, partials, row, group, segments.count, shares);
+    attention.set_heads(row, group.head, group.heads);
+    const int64_t slot = int64_t{row} * groups + g;
+    float* partials = segments.count > runs.length
+                          ? a.partials + slot * cuda::kMaxSegments * kHeads * cuda::decode_partial(kDim)
+                          : nullptr;
+    Run<T, kDim> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
+    for (int segment = first; segment < end; ++segment) {
+      attention.attend(segments.range(segment).y);
+      run.close_segment(partials, segment);
     }
-    __syncthreads();  // shared memory is used again
+    if (partials) {
+      run.store_with_others(partials, segments.count, a.arrived + slot, runs.begin[row + 1] - runs.begin[row]);
+    } else {
+      run.store();
+    }
   }
 }
 
@@ -143,38 +112,38 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
 // serve.
 template <class T, int kDim>
 R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
-  __shared__ SimtShared<kDim> shared;
+  __shared__ SimtQueries<kDim> queries;
+  __shared__ RunShared<kDim> shared;
   pdl_trigger();
   const int row = blockIdx.y;
   const bool padding = a.step.row_sequence[row] < 0;
   pdl_wait();
   if (padding) return;
-  const int slot = a.step.slots[row], first = first_visible(slot, a.window);
+  const int slot = a.step.slots[row];
   const HeadGroup group(a, blockIdx.x);
-  SimtAttention<T, kDim> attention(a, shared);
-  attention.begin(row, group.kv_head, first, slot + 1);
-  attention.attend(row, group.head, group.heads);
-  for (int i = threadIdx.x; i < group.heads * kDim; i += kSimtThreads) {
-    const int h = i / kDim, d = i % kDim;
-    const float m = attention.merged_max(h);
-    output_row<T, kDim>(a, row, group.head + h)[d] =
-        from_float<T>(attention.merged_value(h, d, m) / attention.merged_sum(h, m));
-  }
+  SimtAttention<T, kDim> attention(a, queries, shared.results);
+  attention.begin(row, group.kv_head, first_visible(slot, a.window), slot + 1);
+  attention.set_heads(row, group.head, group.heads);
+  attention.attend(slot + 1);
+  Run<T, kDim> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
+  run.close_segment(nullptr, 0);
+  run.store();
 }
 
 }  // namespace r1
 
-#define R1_ATTENTION_ROWS(suffix, type, dim, blocks)                                              \
-  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) attention_rows_##suffix( \
-      const __grid_constant__ r1::cuda::AttentionArgs a) {                                        \
-    r1::attention_rows<type, dim>(a);                                                             \
+#define R1_ATTENTION_ROWS(suffix, type, dim, blocks)                                             \
+  extern "C" __global__ void __launch_bounds__(r1::kRunThreads, blocks) attention_rows_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                       \
+    r1::attention_rows<type, dim>(a);                                                            \
   }
-#define R1_DECODE_SIMT(suffix, type, dim, blocks)                                                   \
-  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) attention_decode_##suffix( \
-      const __grid_constant__ r1::cuda::AttentionArgs a) {                                          \
-    __shared__ r1::SimtShared<dim> shared;                                                          \
-    r1::SimtAttention<type, dim> attention(a, shared);                                              \
-    r1::attention_decode<type, dim>(a, attention);                                                  \
+#define R1_DECODE_SIMT(suffix, type, dim, blocks)                                                  \
+  extern "C" __global__ void __launch_bounds__(r1::kRunThreads, blocks) attention_decode_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                         \
+    __shared__ r1::SimtQueries<dim> queries;                                                       \
+    __shared__ r1::RunShared<dim> shared;                                                          \
+    r1::SimtAttention<type, dim> attention(a, queries, shared.results);                            \
+    r1::attention_decode<type, dim>(a, attention, shared);                                         \
   }
 R1_ATTENTION_ROWS(f32_d64, float, 64, 2)
 R1_ATTENTION_ROWS(f32_d128, float, 128, 2)
@@ -194,12 +163,13 @@ R1_DECODE_SIMT(fp16_d128, r1::f16, 128, 2)
 #else
 #define R1_SM80(code)
 #endif
-#define R1_DECODE_MMA(suffix, type, dim, blocks)                                                         \
-  extern "C" __global__ void __launch_bounds__(r1::kSimtThreads, blocks) attention_decode_sm80_##suffix( \
-      const __grid_constant__ r1::cuda::AttentionArgs a) {                                               \
-    extern __shared__ __align__(128) uint8_t dynamic[];                                                  \
-    R1_SM80(r1::MmaAttention<type R1_COMMA dim> attention(a, dynamic);                                   \
-            r1::attention_decode<type R1_COMMA dim>(a, attention);)                                      \
+#define R1_DECODE_MMA(suffix, type, dim, blocks)                                                        \
+  extern "C" __global__ void __launch_bounds__(r1::kRunThreads, blocks) attention_decode_sm80_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                              \
+    extern __shared__ __align__(128) uint8_t dynamic[];                                                 \
+    R1_SM80(__shared__ r1::RunShared<dim> shared;                                                       \
+            r1::MmaAttention<type R1_COMMA dim> attention(a, dynamic, shared.results);                  \
+            r1::attention_decode<type R1_COMMA dim>(a, attention, shared);)                             \
   }
 #define R1_COMMA ,
 R1_DECODE_MMA(bf16_d64, r1::bf16, 64, 3)

@@ -1,17 +1,15 @@
 // Attention of one query row over a range of keys in plain arithmetic: the query heads that share a KV head go
 // together, so that K and V are read once. Four warps take tiles of 16 keys in turn, each with a softmax of its own
-// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018); the four are merged at the end, in
-// order. A tile: 8 lanes share a key, a lane has 4 keys and 1/8 of their elements, as 16-byte pieces.
+// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). A tile: 8 lanes share a key, a lane has
+// 4 keys and 1/8 of their elements, as 16-byte pieces.
 #pragma once
+#include "attention_run.cuh"
 #include "block.cuh"
 #include "kv_cache.cuh"
 
 namespace r1 {
 
-constexpr int kSimtThreads = 128, kSimtWarps = 4;
-constexpr int kHeads = cuda::kHeadsPerBlock;
 constexpr int kTileKeys = 16, kLaneKeys = 4, kKeyLanes = 8;
-constexpr float kMinusInfinity = -__builtin_huge_valf();
 
 /** 16 bytes of T as floats. */
 template <class T>
@@ -29,12 +27,10 @@ R1_DEVICE void unpack<float>(uint4 v, float* to) {
   to[2] = __uint_as_float(v.z), to[3] = __uint_as_float(v.w);
 }
 
-/** Shared memory of a block. Queries: [head][element / 4 of a lane][lane of a key], so that lanes read neighbours. */
+/** Queries in shared memory: [head][element / 4 of a lane][lane of a key], so that lanes read neighbours. */
 template <int kDim>
-struct SimtShared {
+struct SimtQueries {
   float4 q[kHeads][kDim / 32][kKeyLanes];
-  float m[kSimtWarps][kHeads], l[kSimtWarps][kHeads];
-  float acc[kSimtWarps][kHeads][kDim];
 };
 
 template <class T, int kDim>
@@ -45,51 +41,36 @@ class SimtAttention {
   static constexpr int kOwn = kElements / 4;  // elements of the output that a lane has in the end
 
  public:
-  R1_DEVICE SimtAttention(const cuda::AttentionArgs& a, SimtShared<kDim>& shared) : a_(a), shared_(shared) {}
+  R1_DEVICE SimtAttention(const cuda::AttentionArgs& a, SimtQueries<kDim>& queries, WarpResults<kDim>& results)
+      : a_(a), queries_(queries), results_(results) {}
 
-  /** Keys [first, end) of a row's sequence. */
-  R1_DEVICE void begin(int row, int kv_head, int first, int end) {
+  /** A run of keys [first, end) of a row's sequence. */
+  R1_DEVICE void begin(int row, int kv_head, int first, int) {
     blocks_ = sequence_blocks(a_.step, a_.step.row_sequence[row]);
-    kv_head_ = kv_head, first_ = first, end_ = end;
+    kv_head_ = kv_head, first_ = first;
+    next_ = first / kBlockTokens * kBlockTokens;
   }
 
-  /** Leaves the four warps' results in shared memory, synchronised. Heads [head, head + heads) share the KV head. */
-  R1_DEVICE void attend(int row, int head, int heads) {
+  /** The heads [head, head + heads), which share the KV head. */
+  R1_DEVICE void set_heads(int row, int head, int heads) {
     heads_ = heads;
-    reset();
-    int key = first_ / kBlockTokens * kBlockTokens + kTileKeys * warp();
-    if (key < end_) load_tile(key);
     load_queries(row, head);
     __syncthreads();
-    while (key < end_) {
-      add_tile(key);
-      key += kTileKeys * kSimtWarps;
-      if (key < end_) load_tile(key);
-    }
-    publish();
   }
 
-  /** Scale of each warp's share of head h in the merged result, the sum l, and the common m. After attend(). */
-  R1_DEVICE float merged_max(int h) const {
-    float m = shared_.m[0][h];
-#pragma unroll
-    for (int w = 1; w < kSimtWarps; ++w) m = fmaxf(m, shared_.m[w][h]);
-    return m;
-  }
-  R1_DEVICE float share(int w, int h, float m) const {
-    return shared_.m[w][h] == kMinusInfinity ? 0.0f : exp2_fast(shared_.m[w][h] - m);
-  }
-  R1_DEVICE float merged_sum(int h, float m) const {
-    float l = 0.0f;
-#pragma unroll
-    for (int w = 0; w < kSimtWarps; ++w) l += shared_.l[w][h] * share(w, h, m);
-    return l;
-  }
-  R1_DEVICE float merged_value(int h, int d, float m) const {
-    float v = 0.0f;
-#pragma unroll
-    for (int w = 0; w < kSimtWarps; ++w) v += shared_.acc[w][h][d] * share(w, h, m);
-    return v;
+  /** The keys of the run that are left before `end`: what each warp finds in its share is left in shared memory. */
+  R1_DEVICE void attend(int end) {
+    end_ = end;
+    reset();
+    int key = next_ + kTileKeys * warp();
+    if (key < end_) load_tile(key);
+    while (key < end_) {
+      add_tile(key);
+      key += kTileKeys * kRunWarps;
+      if (key < end_) load_tile(key);
+    }
+    next_ = end;
+    publish();
   }
 
  private:
@@ -102,7 +83,7 @@ class SimtAttention {
   R1_DEVICE void reset() {
 #pragma unroll
     for (int h = 0; h < kHeads; ++h) {
-      m_[h] = kMinusInfinity, l_[h] = 0.0f;
+      m_[h] = kNone, l_[h] = 0.0f;
 #pragma unroll
       for (int i = 0; i < kOwn; ++i) acc_[h][i] = 0.0f;
     }
@@ -111,8 +92,8 @@ class SimtAttention {
   R1_DEVICE void load_queries(int row, int head) {
     const float factor = a_.scale * 1.44269504f;  // exponentials are powers of 2
     const T* q = static_cast<const T*>(a_.qkv) + (int64_t{row} * (a_.heads + 2 * a_.kv_heads) + head) * kDim;
-    float* to = reinterpret_cast<float*>(shared_.q);
-    for (int i = threadIdx.x; i < heads_ * kDim; i += kSimtThreads) {
+    float* to = reinterpret_cast<float*>(queries_.q);
+    for (int i = threadIdx.x; i < heads_ * kDim; i += kRunThreads) {
       const int h = i / kDim, d = i % kDim;
       const int piece = d / kPiece, s = piece % kKeyLanes, e = piece / kKeyLanes * kPiece + d % kPiece;
       to[((h * (kDim / 32) + e / 4) * kKeyLanes + s) * 4 + e % 4] = to_float(q[i]) * factor;
@@ -172,7 +153,7 @@ class SimtAttention {
     for (int i = 0; i < kLaneKeys; ++i) p[i] = 0.0f;
 #pragma unroll
     for (int e = 0; e < kElements; e += 4) {
-      const float4 q = shared_.q[h][e / 4][sub()];
+      const float4 q = queries_.q[h][e / 4][sub()];
 #pragma unroll
       for (int i = 0; i < kLaneKeys; ++i) {
         p[i] = fmaf(q.x, k[i][e], p[i]);
@@ -195,12 +176,12 @@ class SimtAttention {
 #pragma unroll
     for (int i = 0; i < kLaneKeys; ++i) {
       const int n = key + group() + 4 * i;
-      if (n < first_ || n >= end_) p[i] = kMinusInfinity;
+      if (n < first_ || n >= end_) p[i] = kNone;
       most = fmaxf(most, p[i]);
     }
     most = fmaxf(most, __shfl_xor_sync(~0u, most, 8));
     most = fmaxf(most, __shfl_xor_sync(~0u, most, 16));
-    const float base = most == kMinusInfinity ? 0.0f : most;
+    const float base = most == kNone ? 0.0f : most;
     const float factor = exp2_fast(m_[h] - base);
     m_[h] = most;
     l_[h] *= factor;
@@ -245,17 +226,17 @@ class SimtAttention {
       float l = l_[h];
       l += __shfl_xor_sync(~0u, l, 8);
       l += __shfl_xor_sync(~0u, l, 16);
-      if (lane() == 0) shared_.m[warp()][h] = m_[h], shared_.l[warp()][h] = l;
+      if (lane() == 0) results_.m[warp()][h] = m_[h], results_.l[warp()][h] = l;
 #pragma unroll
-      for (int i = 0; i < kOwn; ++i) shared_.acc[warp()][h][dimension(first + i)] = acc_[h][i];
+      for (int i = 0; i < kOwn; ++i) results_.acc[warp()][h][dimension(first + i)] = acc_[h][i];
     }
-    __syncthreads();
   }
 
   const cuda::AttentionArgs& a_;
-  SimtShared<kDim>& shared_;
+  SimtQueries<kDim>& queries_;
+  WarpResults<kDim>& results_;
   const int32_t* blocks_ = nullptr;
-  int kv_head_ = 0, heads_ = 0, first_ = 0, end_ = 0;
+  int kv_head_ = 0, heads_ = 0, first_ = 0, end_ = 0, next_ = 0;
   uint4 k_[kLaneKeys][kPieces], v_[kLaneKeys][kPieces];
   float m_[kHeads], l_[kHeads];  // l of this lane's keys alone
   float acc_[kHeads][kOwn];

@@ -67,6 +67,8 @@ constexpr int kAttentionCounters = 64 * 256;  // rows times groups of heads; pre
 constexpr int kMaxDecodeStepRows = 64;        // kMaxDecodeRows, for kernels
 constexpr int kMaxSegments = 64;              // of a row's keys in decode attention
 constexpr int kHeadsPerBlock = 8;             // query heads that share a pass over K and V
+/** Floats of a head's result of a decode segment: the sums, the maximum, the sum of weights, and padding. */
+R1_HOST_DEVICE constexpr int decode_partial(int head_dim) { return head_dim + 4; }
 
 // Prefill attention adds up tiles of 64 keys in segments, whose results are merged in their order: one block may take
 // all of a row's segments, or each a block of its own. Where a segment begins depends on the place of its keys alone.
@@ -93,7 +95,7 @@ struct AttentionArgs {
   const void* qkv;  // [rows][(heads + 2 kv_heads) head_dim], the Q part is read
   void* out;        // [rows][heads head_dim]
   KvPlanes kv;
-  // decode: [rows][kv_heads][head_chunks][kMaxSegments][kHeadsPerBlock][head_dim + 2]
+  // decode: [rows][kv_heads][head_chunks][kMaxSegments][kHeadsPerBlock][decode_partial]
   // prefill: [gridDim.y][heads][gridDim.z][prefill_partial(head_dim)] float4; null where nobody sees a second segment
   float* partials;
   int32_t* arrived;          // segments done, zero between launches: [rows][kv_heads][head_chunks]; [gridDim.y][heads]

@@ -54,7 +54,7 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
   const int blocks_per_sm = products && p.head_dim == 128 ? 2 : 3;
   const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
-  const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * (p.head_dim + 2);
+  const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * decode_partial(p.head_dim);
   R1_CHECK(items_per_segment <= kAttentionCounters, ErrorCode::kUnsupported,
            std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) + " KV heads are too many on CUDA.");
   // Counters first, at a place of their own: the slot's memory is zero when new, and kernels leave the counters zero.
