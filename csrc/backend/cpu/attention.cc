@@ -12,7 +12,7 @@ namespace {
 
 // (row, query head) pairs: of a task, which share the packing of keys; and of a block, whose scores and probabilities
 // stay in the first-level cache. Long tasks pack less, many tasks keep the threads equally busy.
-constexpr int kLeastTaskMembers = 192, kMostTaskMembers = 384;
+constexpr int kLeastTaskMembers = 96, kMostTaskMembers = 384;
 constexpr int kTasksPerThread = 6;
 constexpr int kBlockMembers = kSoftmaxRows;
 

@@ -1,6 +1,7 @@
 // Embedding, norms and the linear layers.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
@@ -24,12 +25,23 @@ constexpr int64_t kGrainBytes = 128 << 10;  // of weights: what a thread takes a
 
 const PackedMatrix& packed(const Matrix* matrix) { return *static_cast<const PackedMatrix*>(matrix); }
 
-/** Chunks of equal size but for a register tile's rows: threads that take equally many are done together. */
-int chunk_rows(int rows, int64_t stride, int row_block) {
-  const int64_t most = std::clamp<int64_t>(kChunkBytes / stride, kExpandRows, kMaxChunkRows);
-  const int64_t chunks = (rows + most - 1) / most;
-  const int64_t even = (rows + chunks - 1) / chunks;
-  return static_cast<int>(std::min<int64_t>(rows, (even + row_block - 1) / row_block * row_block));
+/**
+ * Rows of a chunk: of equal size but for a register tile's, and so many that threads which take the (chunk, tile) pairs
+ * are done together. Expanding a tile's weights costs as much as computing kExpandCost rows of it.
+ */
+int chunk_rows(int rows, int64_t stride, int64_t tiles, int threads, int row_block) {
+  constexpr int kExpandCost = 8, kMostChunks = 16;
+  const auto most = static_cast<int>(std::clamp<int64_t>(kChunkBytes / stride, kExpandRows, kMaxChunkRows));
+  int best = std::min(rows, most);
+  int64_t best_cost = std::numeric_limits<int64_t>::max();
+  for (int chunks = (rows + most - 1) / most; chunks <= kMostChunks; ++chunks) {
+    const int even = ((rows + chunks - 1) / chunks + row_block - 1) / row_block * row_block;
+    if (even > most || (even < kExpandRows && best_cost != std::numeric_limits<int64_t>::max())) continue;
+    const int64_t rounds = ((rows + even - 1) / even * tiles + threads - 1) / threads;
+    const int64_t cost = rounds * (even + kExpandCost);
+    if (cost < best_cost) best = std::min(rows, even), best_cost = cost;
+  }
+  return best;
 }
 
 }  // namespace
@@ -133,9 +145,9 @@ void CpuBackend::multiply_chunk(const Staged& x, int first_row, int rows, const 
 }
 
 void CpuBackend::multiply(const Staged& x, const PackedMatrix& weight, const TileOutput& output) {
-  const int chunk = chunk_rows(x.rows, x.stride, kernels_.row_block);
-  const int64_t chunks = (x.rows + chunk - 1) / chunk;
   const int64_t tiles = (weight.panels + kTilePanels - 1) / kTilePanels;
+  const int chunk = chunk_rows(x.rows, x.stride, tiles, pool_.threads(), kernels_.row_block);
+  const int64_t chunks = (x.rows + chunk - 1) / chunk;
   const int64_t by_bytes = std::max<int64_t>(1, kGrainBytes / (kTilePanels * weight.panel_bytes()));
   const int64_t by_count = std::max<int64_t>(1, tiles / (4 * pool_.threads()));
   const int64_t grain = x.rows > kOnePassRows ? 1 : std::min(by_bytes, by_count);
