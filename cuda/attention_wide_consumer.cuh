@@ -1,0 +1,186 @@
+// A warpgroup that computes 64 query members of prefill attention on sm_90a (attention_prefill_sm90.cu).
+#pragma once
+#include "attention_state.cuh"
+#include "attention_wide.cuh"
+#include "wgmma.cuh"
+
+namespace r1 {
+
+template <int kDim>
+class WideConsumer {
+  using State = AttentionState<kDim>;
+
+ public:
+  R1_DEVICE WideConsumer(const WideWork& work, WideShared<kDim> shared, WideBarriers& barriers)
+      : work_(work), shared_(shared), barriers_(barriers), group_(threadIdx.x / kGroupThreads - 1) {
+    members_ = min(kMembers, work.members - group_ * kMembers);
+    shared_turns_ = work.members > kMembers;
+    const int first_slot = work.slot_of(first_member()), last_slot = work.slot_of(first_member() + members_ - 1);
+    open_begin_ = work.first_of(last_slot), open_end_ = first_slot + 1;
+  }
+
+  R1_DEVICE void run() {
+    load_queries();
+    state_.clear();
+    total_.clear_to_append();
+    float s[kKeys / 8][4];
+    begin_turn();
+    barrier_wait(full(barriers_.full_keys, 0), 0);
+    multiply_keys(0, s);
+    end_turn();
+    wgmma_wait<0>();
+    wgmma_pin(s);
+    const int tiles = work_.end - work_.begin;
+    for (int i = 0; i < tiles; ++i) {
+      release(barriers_.empty_keys, i);
+      const int first_key = (work_.begin + i) * kKeys;
+      if (first_key < open_begin_ || first_key + kKeys > open_end_) mask(first_key, s);
+      state_.take(s, weight_factor());
+      uint32_t p[kKeys / 16][4];
+      pack(s, p);
+      barrier_wait(full(barriers_.full_values, i), parity(i));
+      const bool more = i + 1 < tiles;
+      if (more) barrier_wait(full(barriers_.full_keys, i + 1), parity(i + 1));
+      begin_turn();
+      multiply_values(i, p);
+      wgmma_wait<0>();
+      wgmma_pin(state_.o);
+      if (more) multiply_keys(i + 1, s);
+      end_turn();
+      release(barriers_.empty_values, i);
+      end_tile(work_.begin + i);
+      wgmma_wait<0>();
+      wgmma_pin(s);
+    }
+    finish();
+  }
+
+ private:
+  R1_DEVICE static uint32_t full(const uint64_t (&barriers)[kStages], int i) {
+    return shared_address(&barriers[i % kStages]);
+  }
+  R1_DEVICE static int parity(int i) { return i / kStages & 1; }
+  R1_DEVICE static void release(const uint64_t (&barriers)[kStages], int i) {
+    if (threadIdx.x % 32 == 0) barrier_arrive(full(barriers, i));
+  }
+  R1_DEVICE int first_member() const { return group_ * kMembers; }
+  R1_DEVICE float weight_factor() const { return work_.a.scale * 1.44269504f; }
+
+  // The other warpgroup computes its softmax meanwhile. The first turn is the first one's.
+  R1_DEVICE void begin_turn() const {
+    if (shared_turns_) named_sync(kTurn + group_, 2 * kGroupThreads);
+  }
+  R1_DEVICE void end_turn() const {
+    if (shared_turns_) named_arrive(kTurn + 1 - group_, 2 * kGroupThreads);
+  }
+
+  R1_DEVICE void load_queries() {
+    constexpr int kChunks = kDim / 8;  // of 16 bytes
+    const int64_t stride = int64_t{work_.a.heads + 2 * work_.a.kv_heads} * kDim;
+    const bf16* q = static_cast<const bf16*>(work_.a.qkv);
+    const uint32_t to = shared_.queries(group_);
+    for (int i = threadIdx.x % kGroupThreads; i < kMembers * kChunks; i += kGroupThreads) {
+      const int member = i / kChunks, chunk = i % kChunks;
+      uint4 v = make_uint4(0, 0, 0, 0);
+      if (member < members_) {
+        const int m = first_member() + member;
+        v = __ldcg(reinterpret_cast<const uint4*>(q + work_.row_of(m) * stride + work_.head_of(m) * kDim) + chunk);
+      }
+      const uint32_t place = to + chunk / 8 * (kMembers * 128) + member * 128 + ((chunk ^ member) & 7) * 16;
+      asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(place), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
+                   : "memory");
+    }
+    async_proxy_fence();
+    named_sync(kGroup + group_, kGroupThreads);
+  }
+
+  /** Starts s = Q K^T. */
+  R1_DEVICE void multiply_keys(int i, float (&s)[kKeys / 8][4]) const {
+    const uint64_t q = wgmma_operand(shared_.queries(group_)), k = wgmma_operand(shared_.keys(i % kStages));
+    wgmma_fence();
+#pragma unroll
+    for (int j = 0; j < kDim / 16; ++j) {
+      const int slice = j / 4, step = j % 4 * 2;
+      const uint64_t a = q + slice * (kMembers * 128 / 16) + step, b = k + slice * (kHalfBytes / 16) + step;
+      if (j == 0) {
+        Wgmma<kKeys>::multiply(s, a, b);
+      } else {
+        Wgmma<kKeys>::multiply_add(s, a, b, 1);
+      }
+    }
+    wgmma_commit();
+  }
+
+  /** Of this thread's row i of the tile; those past the last member are computed for nothing, like it. */
+  R1_DEVICE static int member(int i) { return threadIdx.x / 32 % 4 * 16 + threadIdx.x % 32 / 4 + 8 * i; }
+  R1_DEVICE void mask(int first_key, float (&s)[kKeys / 8][4]) const {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int slot = work_.slot_of(first_member() + min(member(i), members_ - 1));
+      State::mask(s, i, first_key, work_.first_of(slot), slot);
+    }
+  }
+
+  R1_DEVICE static void pack(const float (&s)[kKeys / 8][4], uint32_t (&p)[kKeys / 16][4]) {
+#pragma unroll
+    for (int k = 0; k < kKeys / 16; ++k) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) p[k][i] = pack2<bf16>(s[2 * k + i / 2][i % 2 * 2], s[2 * k + i / 2][i % 2 * 2 + 1]);
+    }
+  }
+
+  /** Starts o += P V with P rounded to bf16. */
+  R1_DEVICE void multiply_values(int i, const uint32_t (&p)[kKeys / 16][4]) {
+    const uint64_t v = wgmma_rows(shared_.values(i % kStages), kHalfBytes);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < kKeys / 16; ++k) WgmmaValues<kDim>::multiply_add(state_.o, p[k], v + k * 128);
+    wgmma_commit();
+  }
+
+  /** A tile may end a segment, or the last of them. */
+  R1_DEVICE void end_tile(int tile) {
+    const int next_block = 2 * (tile + 1);
+    if (cuda::first_tile_of(cuda::segment_of_tile(next_block)) != next_block && tile + 1 < work_.end) return;
+    state_.close();
+    total_.append(state_, weight_factor());
+    state_.clear();
+  }
+
+  R1_DEVICE bf16* output(int member) const {
+    const int m = first_member() + member;
+    return static_cast<bf16*>(work_.a.out) + (int64_t{work_.row_of(m)} * work_.a.heads + work_.head_of(m)) * kDim;
+  }
+
+  R1_DEVICE void finish() {
+    if (gridDim.z == 1 || work_.segments == 1) {
+      bf16* const rows[2] = {member(0) < members_ ? output(member(0)) : nullptr,
+                             member(1) < members_ ? output(member(1)) : nullptr};
+      return total_.store(rows);
+    }
+    const int64_t part = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * 2 + group_;
+    float4* partials = reinterpret_cast<float4*>(work_.a.partials) + part * gridDim.z * cuda::prefill_partial(kDim);
+    total_.save(partials + blockIdx.z * cuda::prefill_partial(kDim));
+    __shared__ bool last[2];
+    named_sync(kConsumers, shared_turns_ ? 2 * kGroupThreads : kGroupThreads);  // K and V have been read by both
+    if (threadIdx.x % kGroupThreads == 0) last[group_] = last_to_arrive(work_.a.arrived + part, work_.segments);
+    const auto sync = [&] { named_sync(kGroup + group_, kGroupThreads); };
+    sync();
+    if (!last[group_]) return;
+    extern __shared__ __align__(1024) uint8_t dynamic[];
+    const SegmentMerger<kDim> merger{partials, work_.segments, members_,
+                                     dynamic + group_ * cuda::merge_bytes(work_.segments)};
+    merger.template run<bf16>(weight_factor(), sync, [&](int member) { return output(member); });
+  }
+
+  const WideWork& work_;
+  const WideShared<kDim> shared_;
+  const WideBarriers& barriers_;
+  const int group_;
+  int members_;
+  bool shared_turns_;
+  int open_begin_, open_end_;  // keys [open_begin, open_end) are visible to all members
+  State state_, total_;        // of this segment, of those before
+};
+
+}  // namespace r1
