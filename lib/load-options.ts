@@ -149,6 +149,7 @@ export interface LoadOptions {
 const MAX_SEQUENCES = 1024;
 const MAX_QUEUE = 1_000_000;
 export const DEFAULT_SEQUENCES = 64;
+export const DEFAULT_SESSION_KV_SHARE = 0.5;
 export const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
 
 /** Where to load, taken apart. */
