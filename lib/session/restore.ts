@@ -77,15 +77,16 @@ async function readHeader(file: CheckedReader, model: SessionModel): Promise<Ses
   return header;
 }
 
-/** The engine can use what it is given only once the checksum has been found right. */
+/**
+ * The engine can use what it is given only once the checksum has been found right. Tokens from `computed` on had lost their
+ * keys and values: they are computed again on the next turn.
+ */
 async function fill({ client }: SessionModel, id: number, header: SessionHeader, file: CheckedReader): Promise<void> {
   const { tokens, decoded, computed, layers } = header;
-  if (computed === 0) return file.verify();
+  if (tokens.length === 0) return file.verify();
   const perToken = tokenBytes(header);
   const most = Math.max(1, Math.floor(pieceBytes / perToken));
-  const kept = decoded.map((index) => Math.min(index, computed));
-  const ranges = kept.filter((_, i) => kept[i - (i % 2)] < kept[i - (i % 2) + 1]);
-  await client.fillSession(id, Int32Array.from(tokens.slice(0, computed)), Int32Array.from(ranges));
+  await client.fillSession(id, Int32Array.from(tokens), Int32Array.from(decoded));
   for (let layer = 0; layer < layers; layer++)
     for (let first = 0; first < computed; first += most) {
       const count = Math.min(most, computed - first);

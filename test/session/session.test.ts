@@ -256,15 +256,16 @@ describe("with keepReasoning", () => {
     await third;
   });
 
-  it("says why it cannot add a system message later", async () => {
+  it("adds a system message later where the template writes it in its place", async () => {
     const session = create({ keepReasoning: true });
     const first = session.chat("one");
     await answers(1, "</think>1");
     await first;
-    // This template writes system messages where they stand: there is nothing to refuse.
     const second = session.chat([{ role: "system", content: "Be kind." }, user("two")]);
     await answers(2, "</think>2");
     expect((await second).text).toBe("2");
+    const opening = join(ids("<｜end▁of▁sentence｜>Be kind.<｜User｜>two<｜Assistant｜><think>\n"));
+    expect([...engine.requests.get(2)!.prompt].slice(-opening.length)).toEqual(opening);
   });
 });
 

@@ -18,6 +18,8 @@ interface Held {
   computed: number;
   /** Written ones, by layer; made up where there are none. */
   written?: Map<number, Uint8Array>;
+  /** Tokens written so far, by layer. */
+  filled: Map<number, number>;
   sealed: boolean;
 }
 
@@ -63,12 +65,12 @@ export class SessionEngine extends FakeEngine {
     const tokens = [...prompt, ...(this.#sampled.get(id) ?? [])];
     const computed = tokens.length - 1;
     const decoded = computed > prompt.length ? [prompt.length, computed] : [];
-    this.held.set(session, { tokens, computed, decoded, sealed: true });
+    this.held.set(session, { tokens, computed, decoded, filled: new Map(), sealed: true });
   }
 
   override createSession(): number {
     const id = super.createSession();
-    this.held.set(id, { tokens: [], decoded: [], computed: 0, sealed: true });
+    this.held.set(id, { tokens: [], decoded: [], computed: 0, filled: new Map(), sealed: true });
     return id;
   }
 
@@ -116,13 +118,15 @@ export class SessionEngine extends FakeEngine {
   override async writeSession(id = 0, layer = 0, first = 0, count = 0, data?: ArrayBuffer): Promise<void> {
     const held = this.#called("writeSession", id);
     if (data!.byteLength !== count * perToken) throw failure("E_INVALID_ARGUMENT", "wrong size");
+    if (first !== (held.filled.get(layer) ?? 0)) throw failure("E_INVALID_ARGUMENT", "out of order");
+    held.filled.set(layer, first + count);
     held.written!.get(layer)!.set(new Uint8Array(data!), first * perToken);
   }
 
   override async sealSession(id = 0): Promise<void> {
     const held = this.#called("sealSession", id);
     held.sealed = true;
-    held.computed = held.tokens.length;
+    held.computed = Math.min(...Array.from({ length: layers }, (_, layer) => held.filled.get(layer) ?? 0));
   }
 
   #called(name: string, id: number): Held {
