@@ -13,6 +13,8 @@ export interface Pressure {
   /** KV blocks of 64 tokens that were freed, or taken again. */
   blocks: number;
   bytes: number;
+  /** `id` of the session, where it was one's. */
+  session?: number;
 }
 
 /** What `model.on` reports, by name. */
