@@ -117,7 +117,8 @@ class Sessions {
       engine.fillSession(copy, tokens, decoded);
     } catch (error) {
       expect(error).toMatchObject({ code: "E_OUT_OF_MEMORY" });
-      return engine.dropSession(copy);
+      engine.dropSession(copy);
+      return;
     }
     const whole = this.#random.next() < 0.7 ? computed : this.#random.integer(0, computed);
     for (let first = 0; first < whole; ) {
@@ -127,9 +128,12 @@ class Sessions {
       engine.writeSession(copy, 0, first, count, engine.readSession(session, 0, first, count));
       first += count;
     }
-    if (this.#random.next() < 0.8) engine.sealSession(copy);
-    else return engine.dropSession(copy);
-    this.#salts.set(copy, this.#salts.get(session)!);
+    if (this.#random.next() < 0.8) {
+      engine.sealSession(copy);
+      this.#salts.set(copy, this.#salts.get(session)!);
+    } else {
+      engine.dropSession(copy);
+    }
   }
 
   drop(session: number): void {
