@@ -188,6 +188,9 @@ export interface TestBackend {
   /** A plane [kv_head][token][head_dim]. */
   readKv(pool: number, layer: number, plane: "k" | "v", block: number): Float32Array;
   writeKv(pool: number, layer: number, plane: "k" | "v", block: number, values: Float32Array): void;
+  /** [token][K, V][kv_head][head_dim] of tokens [first, first + count) of a sequence with these blocks. */
+  readTokens(pool: number, layer: number, blocks: Int32Array, first: number, count: number): Uint8Array;
+  writeTokens(pool: number, layer: number, blocks: Int32Array, first: number, count: number, tokens: Uint8Array): void;
   /** Throws when the op touched a fence or an input. */
   runOp<Name extends keyof OpParams>(name: Name, step: TestStep, params: OpParams[Name]): OpOutputs[Name];
   /** `logits` [logit rows][vocab]; throws when they were changed. */
