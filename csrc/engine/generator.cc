@@ -70,11 +70,12 @@ bool Generator::iterate() {
   return worked;
 }
 
-/** Tells of memory pressure, and sets the limits of the next round. */
+/** Keeps sessions to their share, tells of memory pressure, and sets the limits of the next round. */
 void Generator::end_round() {
   round_.now = options_.now();
   round_.running = scheduler_.running();
   round_.waiting = scheduler_.waiting();
+  sessions_.limit();
   const int64_t free = blocks_.available() + blocks_.pinned();
   round_.free_share = static_cast<double>(free) / static_cast<double>(blocks_.capacity());
   round_.preempted = false;

@@ -64,7 +64,6 @@ Sequence* Scheduler::find(int64_t id) const {
 // ---- who runs
 
 void Scheduler::admit(Clock::time_point now) {
-  sessions_.limit();
   for (size_t i = 0; i < waiting_.size();) {
     Sequence& s = *waiting_[i];
     if (s.awaiting_verdict) {  // preempted while JavaScript chooses its token: nothing to compute yet

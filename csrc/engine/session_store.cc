@@ -123,7 +123,7 @@ void SessionStore::lend(Sequence& s) {
   }
   s.blocks = std::exchange(session->blocks, {});
   for (const int32_t block : s.blocks) blocks_.unpin(block);
-  s.chained = std::min(session->chained, s.lent / kKvBlockTokens);
+  s.chained = std::min(std::exchange(session->chained, 0), s.lent / kKvBlockTokens);
   s.computed = s.lent;
   if (last < 0) return;
   s.blocks.pop_back();

@@ -144,7 +144,7 @@ void TestEngine::check_counts(const Owners& owners) const {
 
 /** What a session holds is what its tokens and classes make; now and then, as it takes long. */
 void TestEngine::check_sessions() {
-  const bool read = ++rounds_ % 8 == 0;
+  const bool read = ++rounds_ % 32 == 0;
   generator_->sessions().for_each([&](const Session& session) {
     const auto length = static_cast<int32_t>(session.tokens.size());
     require(session.blocks.empty() || session.saved.empty(), name(session) + " is in one place");

@@ -1,5 +1,5 @@
 /** The engine's step loop on a backend that computes nothing (csrc/testing/test_engine.h), driven round by round. */
-import type { NativeEvent, NativeRequest, NativeStats } from "../../lib/native";
+import type { NativeEvent, NativeRequest, NativeSessionState, NativeStats } from "../../lib/native";
 import { request } from "./engine";
 import { type RecordedStep, type TestEngine, type TestEngineOptions, testAddon } from "./test-addon";
 
@@ -47,7 +47,13 @@ export class Simulation {
 
   /** As far as the prompt begins with what the session holds, the last token excepted, what it has generated stays so. */
   #decodedOf({ session, prompt }: NativeRequest): Int32Array {
-    const { tokens, decoded } = this.engine.sessionState(session);
+    let state: NativeSessionState;
+    try {
+      state = this.engine.sessionState(session);
+    } catch {
+      return new Int32Array(); // the request is refused
+    }
+    const { tokens, decoded } = state;
     const most = Math.min(tokens.length, prompt.length - 1);
     let common = 0;
     while (common < most && tokens[common] === prompt[common]) common++;
