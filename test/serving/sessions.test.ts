@@ -263,11 +263,13 @@ describe.each(devices)("on %s", (device) => {
     await session.chat(questions[0], greedy);
     await until(() => own.stats().sessionBlocks > 0);
     expect(own.stats()).toMatchObject({ sessions: 1, running: 0 });
-    const open = own.createSession().chat(questions[0], { ignoreEos: true });
-    const saving = session.save(join(folder, "moment.r1session"));
+    const path = join(folder, "moment.r1session");
+    await session.save(path);
+    const gone = { code: "E_DISPOSED" };
     const rejected = Promise.all([
-      expect(open).rejects.toMatchObject({ code: "E_DISPOSED" }),
-      saving.catch((error) => expect(error).toMatchObject({ code: "E_DISPOSED" })),
+      expect(own.createSession().chat(questions[0], { ignoreEos: true })).rejects.toMatchObject(gone),
+      expect(own.restoreSession(path)).rejects.toMatchObject(gone),
+      session.save(path).catch((error) => expect(error).toMatchObject(gone)),
     ]);
     await own.dispose();
     await rejected;
