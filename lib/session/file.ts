@@ -25,6 +25,9 @@ function refused(error: unknown, doing: string, path: string): unknown {
   return new R1Error("E_FILE", `${path} cannot be ${doing} (${code}). ${advice}`, { cause: error });
 }
 
+/** A conversation is nobody else's business. */
+const ownerOnly = 0o600;
+
 /**
  * Makes a file of what `write` hands over, and its checksum behind it. It comes to be under a name of its own and takes
  * the place of `path` once it is whole and on the disk; otherwise nothing is left of it.
@@ -38,7 +41,7 @@ export async function writeWhole(
   const temporary = `${path}.${process.pid}-${randomBytes(6).toString("hex")}.tmp`;
   let handle: FileHandle | undefined;
   try {
-    handle = await open(temporary, "wx");
+    handle = await open(temporary, "wx", ownerOnly);
     const hash = createHash("sha256");
     const file = handle;
     await write(async (bytes) => {

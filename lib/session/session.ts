@@ -120,8 +120,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Writes messages, tokens, keys and values to a file, for `model.restoreSession`; it takes about as many bytes as the
-   * session's part of the KV cache. Turns may go on meanwhile: the file has what was said up to the last one that had
+   * Writes messages, tokens, keys and values to a file that its owner alone may read, for `model.restoreSession`; it takes
+   * about as many bytes as the session's part of the KV cache. Turns may go on meanwhile: the file has what was said up to the last one that had
    * ended. A file of that name is replaced once the new one is complete, and stays as it is where writing fails.
    *
    * @throws TypeError, RangeError; R1Error E_NOT_FOUND for a folder that does not exist, E_FILE, E_DISPOSED
@@ -136,12 +136,7 @@ export class Session implements AsyncDisposable {
    * once, and happens by itself when nobody refers to the session any more.
    */
   dispose(): Promise<void> {
-    if (!this.#disposal) {
-      forgotten.unregister(this);
-      this.#disposal = this.#port.free;
-      this.#open?.fail(disposed());
-      this.#model.client.dropSession(this.id);
-    }
+    this.#disposal ??= this.#end();
     return this.#disposal;
   }
 
@@ -226,6 +221,16 @@ export class Session implements AsyncDisposable {
     const ended = finishReason === "stop" && asked.stop.has(tokens.at(-1) as number);
     const kept = ended ? tokens.slice(0, -1) : tokens;
     this.#conversation.held = Int32Array.from([...asked.prompt, ...kept]);
+  }
+
+  async #end(): Promise<void> {
+    const { client } = this.#model;
+    forgotten.unregister(this);
+    this.#open?.fail(disposed());
+    client.dropSession(this.id);
+    await this.#port.free;
+    // The engine knows it no more, or is gone itself: whatever it answers, everything is back by then.
+    await client.sessionState(this.id).catch(() => {});
   }
 
   #throwIfDisposed(): void {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { DeepSeekR1, type LoadOptions, type Message, type ModelEvent, type Part, type Session } from "../../lib";
 import { embeddedModelPath } from "../../lib/embedded";
 import { ChatTemplate } from "../../lib/text/chat-template";
@@ -65,6 +65,7 @@ describe.each(devices)("on %s", (device) => {
     await using session = model.createSession();
     const template = new ChatTemplate(model.tokenizer);
     let held: number[] = [];
+    let cached = 0;
     for (const question of questions) {
       const messages = [...session.messages, user(question)];
       const { ids } = await template.prompt(messages);
@@ -74,7 +75,8 @@ describe.each(devices)("on %s", (device) => {
       expect([result.text, result.reasoning]).toEqual([expected.text, expected.reasoning]);
       expect(result.usage).toEqual({ ...expected.usage, cachedTokens: expect.any(Number) });
       expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(commonStart(held, ids));
-      if (held.length > 0) expect(result.usage.cachedTokens).toBeGreaterThan(held.length / 8);
+      if (held.length > 0) expect(result.usage.cachedTokens).toBeGreaterThan(cached);
+      cached = result.usage.cachedTokens;
       held = [...ids, ...result.tokens];
     }
     expect(session.messages.map(({ role }) => role)).toEqual(questions.flatMap(() => ["user", "assistant"]));
@@ -152,8 +154,7 @@ describe.each(devices)("on %s", (device) => {
         const model = await DeepSeekR1.load({ device: "${device}", contextLength: 2048, onWarning: () => {} });
         const session = await model.restoreSession(${JSON.stringify(path)});
         console.log(JSON.stringify((await session.chat(${JSON.stringify(questions[2])}, ${JSON.stringify(warm)})).tokens));
-        await session.save(${JSON.stringify(`${path}2`)});
-        await model.dispose();
+        await session.save(${JSON.stringify(`${path}2`)}); // and the process ends by itself
       })();`;
       const { stdout, stderr } = await promisify(execFile)(process.execPath, ["-e", script]);
       expect(stderr).toBe("");
@@ -192,7 +193,8 @@ describe.each(devices)("on %s", (device) => {
     const path = join(folder, `${device}-whole.r1session`);
     await session.save(path);
     const bytes = readFileSync(path);
-    const { sessions, kvBlocksUsed } = model.stats();
+    await until(() => model.stats().sessions === 1);
+    const { kvBlocksUsed } = model.stats();
     for (const at of [20, bytes.length >> 1, bytes.length - 5]) {
       const flipped = Buffer.from(bytes);
       flipped[at] ^= 64;
@@ -201,7 +203,7 @@ describe.each(devices)("on %s", (device) => {
     }
     writeFileSync(path, bytes.subarray(0, bytes.length >> 1));
     await expect(model.restoreSession(path)).rejects.toMatchObject({ code: "E_BAD_INPUT" });
-    await until(() => model.stats().sessions === sessions && model.stats().kvBlocksUsed === kvBlocksUsed);
+    await until(() => model.stats().sessions === 1 && model.stats().kvBlocksUsed === kvBlocksUsed);
   });
 
   it("take one turn at a time, and a turn that is given up leaves no trace", async () => {
@@ -244,7 +246,7 @@ describe.each(devices)("on %s", (device) => {
     ];
     for (const moment of moments) {
       const session = own.createSession();
-      expect(own.stats().sessions).toBe(1);
+      await until(() => own.stats().sessions === 1);
       const { turn } = ((await moment(session)) ?? {}) as { turn?: Promise<unknown> };
       const ended = turn?.then(
         () => "done",
@@ -261,11 +263,13 @@ describe.each(devices)("on %s", (device) => {
     await session.chat(questions[0], greedy);
     await until(() => own.stats().sessionBlocks > 0);
     expect(own.stats()).toMatchObject({ sessions: 1, running: 0 });
-    const open = own.createSession().chat(questions[0], { ignoreEos: true });
-    const saving = session.save(join(folder, "moment.r1session"));
+    const path = join(folder, "moment.r1session");
+    await session.save(path);
+    const gone = { code: "E_DISPOSED" };
     const rejected = Promise.all([
-      expect(open).rejects.toMatchObject({ code: "E_DISPOSED" }),
-      saving.catch((error) => expect(error).toMatchObject({ code: "E_DISPOSED" })),
+      expect(own.createSession().chat(questions[0], { ignoreEos: true })).rejects.toMatchObject(gone),
+      expect(own.restoreSession(path)).rejects.toMatchObject(gone),
+      session.save(path).catch((error) => expect(error).toMatchObject(gone)),
     ]);
     await own.dispose();
     await rejected;
@@ -307,8 +311,7 @@ describe.each(devices)("on %s", (device) => {
       const sessions = Array.from({ length: 6 }, () => own.createSession({ keepReasoning }));
       for (const [i] of questions.entries()) {
         for (const session of sessions) expect((await session.chat(questions[i], greedy)).tokens).toEqual(expected[i]);
-        const { sessionBlocks, kvBlocksMax } = own.stats();
-        expect(sessionBlocks).toBeLessThanOrEqual(kvBlocksMax / 2);
+        await until(() => own.stats().sessionBlocks <= own.stats().kvBlocksMax / 2);
         // A request that needs nearly all of the pool.
         const long = await own.generate("word ".repeat(300), { ...greedy, ignoreEos: true, maxNewTokens: 200 });
         expect(long.tokens.length).toBe(200);
@@ -339,13 +342,18 @@ describe.each(devices)("on %s", (device) => {
   it("leave what times out to a second model, unless it would have to know the tokens", async () => {
     await using own = await load({ onTimeout: model });
     await using session = own.createSession();
-    const slow = { ...greedy, timeoutMs: 1 };
+    let calls = 0;
+    // The first model's first token never comes; after that, each is the best.
+    const sampler = (logits: Float32Array) =>
+      calls++ < 1 ? new Promise<number>(() => {}) : logits.reduce((best, z, i) => (z > logits[best] ? i : best), 0);
+    const slow = { ...greedy, sampler, timeoutMs: 3000 };
     const result = await session.chat(questions[0], slow);
     expect(result.answeredBy).toBe(model.info.modelPath);
     expect(session.messages.at(-1)?.content).toBe("17 × 24 = 408");
     expect((await session.chat(questions[1], greedy)).text).toBe("408 × 2 = 816");
+    calls = 0;
     await using keeping = own.createSession({ keepReasoning: true });
-    await expect(keeping.chat(questions[0], slow)).rejects.toMatchObject({ code: "E_TIMEOUT" });
+    await expect(keeping.chat(questions[0], { ...slow, timeoutMs: 50 })).rejects.toMatchObject({ code: "E_TIMEOUT" });
   });
 
   it("work as the README shows", async () => {
@@ -353,11 +361,17 @@ describe.each(devices)("on %s", (device) => {
     const example = blocks.map(([, code]) => code).find((code) => code.includes("createSession")) as string;
     const cwd = process.cwd();
     process.chdir(folder);
+    const [written, logged] = [vi.spyOn(process.stdout, "write"), vi.spyOn(console, "log")];
+    written.mockReturnValue(true);
+    logged.mockReturnValue(undefined);
     try {
       const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
       await AsyncFunction("model", example)(model);
       expect(readdirSync(folder)).toContain("sums.r1session");
+      expect(logged.mock.calls).toEqual([["408 × 2 = 816", expect.any(Number)], [4]]);
+      expect(written.mock.calls.map(([text]) => text).join("")).toContain("9.9");
     } finally {
+      vi.restoreAllMocks();
       process.chdir(cwd);
     }
   });

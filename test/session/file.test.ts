@@ -1,6 +1,6 @@
 /** Saved sessions: the bytes of the file, what is refused, and what is left when writing fails. */
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -87,6 +87,7 @@ describe("the file", () => {
     );
     expect(data.equals(Buffer.concat(expected.flat()))).toBe(true);
     expect(readdirSync(folder)).toEqual(["chat.r1session"]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(fake.engine.dropped.length).toBe(1);
   });
 
