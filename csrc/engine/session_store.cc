@@ -1,9 +1,6 @@
 #include "engine/session_store.h"
 
 #include <algorithm>
-#include <string>
-
-#include "base/error.h"
 
 namespace r1 {
 
@@ -19,19 +16,6 @@ SessionStore::SessionStore(Backend& backend, const KvPool& kv, BlockAllocator& b
 Session* SessionStore::find(int64_t id) {
   const auto found = sessions_.find(id);
   return found == sessions_.end() ? nullptr : &found->second;
-}
-
-const Session& SessionStore::known(int64_t id) const {
-  const auto found = sessions_.find(id);
-  R1_CHECK(found != sessions_.end(), ErrorCode::kBadInput,
-           "Session " + std::to_string(id) + " is not known to this engine: it was dropped, or never made.");
-  return found->second;
-}
-
-Session& SessionStore::idle(int64_t id) {
-  R1_CHECK(known(id).request == 0, ErrorCode::kBadInput,
-           "A request is using session " + std::to_string(id) + ". Wait until it has ended.");
-  return *find(id);
 }
 
 Session* SessionStore::session_of(const Sequence& s) {
@@ -75,15 +59,6 @@ void SessionStore::drop(int64_t id) {
   release(*session);
   swap_.release(session->saved);
   sessions_.erase(id);
-}
-
-void SessionStore::check_free(int64_t id) const {
-  const Session& session = known(id);
-  R1_CHECK(
-      session.request == 0, ErrorCode::kBadInput,
-      "Session " + std::to_string(id) + " already has an open request. Wait until it has ended, or fork the session.");
-  R1_CHECK(!session.filling(), ErrorCode::kBadInput,
-           "Session " + std::to_string(id) + " is being filled; it has to be sealed before it can be used.");
 }
 
 void SessionStore::open(Sequence& s) {

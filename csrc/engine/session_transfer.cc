@@ -1,4 +1,4 @@
-// A session's content from and to the outside.
+// What is asked of a session between requests: whether it can be used, and its content from and to the outside.
 #include <algorithm>
 #include <string>
 
@@ -30,6 +30,28 @@ std::vector<TokenRange> ranges_of(const std::vector<int32_t>& pairs, size_t leng
 }
 
 }  // namespace
+
+const Session& SessionStore::known(int64_t id) const {
+  const auto found = sessions_.find(id);
+  R1_CHECK(found != sessions_.end(), ErrorCode::kBadInput,
+           "Session " + std::to_string(id) + " is not known to this engine: it was dropped, or never made.");
+  return found->second;
+}
+
+Session& SessionStore::idle(int64_t id) {
+  R1_CHECK(known(id).request == 0, ErrorCode::kBadInput,
+           "A request is using session " + std::to_string(id) + ". Wait until it has ended.");
+  return *find(id);
+}
+
+void SessionStore::check_free(int64_t id) const {
+  const Session& session = known(id);
+  R1_CHECK(
+      session.request == 0, ErrorCode::kBadInput,
+      "Session " + std::to_string(id) + " already has an open request. Wait until it has ended, or fork the session.");
+  R1_CHECK(!session.filling(), ErrorCode::kBadInput,
+           "Session " + std::to_string(id) + " is being filled; it has to be sealed before it can be used.");
+}
 
 SessionState SessionStore::state(int64_t id) const {
   const Session& session = known(id);
