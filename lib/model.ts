@@ -230,8 +230,8 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * Gives all memory back; open requests and sessions reject with `E_DISPOSED`, later ones too. Resolves when every byte is back.
-   * May be called at any time and more than once.
+   * Gives all memory back; open requests and sessions reject with `E_DISPOSED`, later ones too. Resolves when every
+   * byte is back. May be called at any time and more than once.
    */
   async dispose(): Promise<void> {
     const { client, serving, second } = this.#parts;

@@ -7,7 +7,7 @@
  * | 4 | version of the format: 1 |
  * | 4 | bytes of the header |
  * | … | the header: JSON in UTF-8, {@link SessionHeader} |
- * | … | keys and values of the tokens before `computed`: per layer, per token K and then V, per head, `headDim` values of `kvType` |
+ * | … | keys and values: per layer, per token before `computed`, K and then V, per head, `headDim` values of `kvType` |
  * | 32 | SHA-256 of all bytes before it |
  */
 import { R1Error } from "../errors";
@@ -57,9 +57,14 @@ export const valueBytes: Readonly<Record<KvType, number>> = { f32: 4, bf16: 2, f
 export const tokenBytes = ({ kvHeads, headDim, kvType }: SessionIdentity): number =>
   2 * kvHeads * headDim * valueBytes[kvType];
 
-/** The file up to the keys and values. */
+/** The file up to the keys and values. @throws R1Error E_UNSUPPORTED */
 export function encodeHeader(header: SessionHeader): Buffer {
   const json = Buffer.from(JSON.stringify(header), "utf8");
+  if (json.length > maxHeaderBytes)
+    throw new R1Error(
+      "E_UNSUPPORTED",
+      `The session's messages and tokens take ${json.length} bytes; at most ${maxHeaderBytes} can be saved.`,
+    );
   const prefix = Buffer.alloc(prefixBytes);
   magic.copy(prefix);
   prefix.writeUInt32LE(version, 8);
@@ -159,17 +164,23 @@ function parse(json: Uint8Array, file: string): Json {
   return value;
 }
 
-/** What keeps a session from being restored here, as a sentence that ends with what to do; undefined when nothing does. */
+/** What keeps a session from being restored here, and what to do; undefined when nothing does. */
 export function mismatch(saved: SessionIdentity, ours: SessionIdentity): string | undefined {
   const { model, precision, kvType, adapter, mask } = saved;
   const named = ({ name, hash }: SessionIdentity["model"]) => `${JSON.stringify(name)} (SHA-256 ${hash.slice(0, 16)}…)`;
   if (model.hash !== ours.model.hash)
-    return `the model ${named(model)}, and this one is ${named(ours.model)}. Restore it with the model it was saved with`;
+    return (
+      `the model ${named(model)}, and this one is ${named(ours.model)}. Restore it with the weights, the config ` +
+      "and the ropeScaling that it was saved with"
+    );
   for (const [what, name] of Object.entries({ adapter, mask }))
     if (name !== null)
       return `the ${what} ${JSON.stringify(name)}, which this version does not have. Begin a new session`;
   if (precision !== ours.precision || kvType !== ours.kvType)
-    return `the precision ${precision} (keys and values in ${kvType}), and this model is loaded in ${ours.precision} (${ours.kvType}). Load it with precision: "${precision}"`;
+    return (
+      `the precision ${precision} (keys and values in ${kvType}), and this model is loaded in ${ours.precision} ` +
+      `(${ours.kvType}). Load it with precision: "${precision}"`
+    );
   for (const size of ["layers", "kvHeads", "headDim"] as const)
     if (saved[size] !== ours[size])
       return `${size} ${saved[size]}, and this model has ${ours[size]}. Begin a new session`;

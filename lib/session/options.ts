@@ -10,9 +10,9 @@ export interface SessionOptions {
   /** What has been said already. Default: nothing. */
   messages?: readonly Message[];
   /**
-   * `false`, the default: every turn renders the whole conversation with the chat template, which for R1 leaves out what
-   * was thought before; the last answer's tokens are read again without it. `true`: every turn goes on behind the very
-   * tokens that were generated, reasoning included, and nothing is read again; the context fills sooner.
+   * `false`, the default: every turn renders the whole conversation with the chat template, which for R1 leaves out
+   * what was thought before; the last answer's tokens are read again without it. `true`: every turn goes on behind the
+   * very tokens that were generated, reasoning included, and nothing is read again; the context fills sooner.
    */
   keepReasoning?: boolean;
   /** The `salt` of all its requests ({@link RequestOptions}). Default "". */

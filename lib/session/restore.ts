@@ -69,17 +69,19 @@ async function readHeader(file: CheckedReader, model: SessionModel): Promise<Ses
   const { vocabulary, contextLength } = model.info;
   if (tokens.some((id) => id >= vocabulary)) throw damaged(path, `it has token ids that are not below ${vocabulary}`);
   if (tokens.length > contextLength)
-    throw new R1Error(
-      "E_CONTEXT_OVERFLOW",
-      `${path} holds a session of ${tokens.length} tokens, and the context holds ${contextLength}. Load the model with a ` +
-        "larger contextLength or kvMemory.",
+    await refuse(
+      new R1Error(
+        "E_CONTEXT_OVERFLOW",
+        `${path} holds a session of ${tokens.length} tokens, and the context holds ${contextLength}. ` +
+          "Load the model with a larger contextLength or kvMemory.",
+      ),
     );
   return header;
 }
 
 /**
- * The engine can use what it is given only once the checksum has been found right. Tokens from `computed` on had lost their
- * keys and values: they are computed again on the next turn.
+ * The engine can use what it is given only once the checksum has been found right. Tokens from `computed` on had lost
+ * their keys and values: they are computed again on the next turn.
  */
 async function fill({ client }: SessionModel, id: number, header: SessionHeader, file: CheckedReader): Promise<void> {
   const { tokens, decoded, computed, layers } = header;

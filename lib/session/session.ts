@@ -20,8 +20,8 @@ export interface SessionModel extends ModelParts {
 /** What has been said, and what goes with it. Never changed: each turn makes a new one. */
 export interface Conversation extends CheckedSession {
   /**
-   * With `keepReasoning`, the ids that the next turn goes on behind: prompt and answer of the last turn, less the stop id.
-   * Undefined before the first turn.
+   * With `keepReasoning`, the ids that the next turn goes on behind: prompt and answer of the last turn, less the stop
+   * id. Undefined before the first turn.
    */
   held?: Int32Array;
 }
@@ -33,12 +33,13 @@ const dropping = (client: EngineClient, id: number) => () => client.dropSession(
 
 /**
  * A conversation that does not compute again what it has computed: its keys and values stay in the KV cache between
- * turns, where they are safe from the prefix cache's requests; only when open requests need the room, or when all idle
- * sessions together hold more than `LoadOptions.sessionKvShare`, the session used least recently gives way, and its next
- * turn takes longer. What it says stays the same. Made by `model.createSession` and `model.restoreSession`.
+ * turns. Cached prompts of others give way to them; they themselves do when open requests need the room, or when all
+ * idle sessions together hold more than `LoadOptions.sessionKvShare`: then the session used least recently computes
+ * again on its next turn what it has lost. What it says stays the same. Made by `model.createSession` and
+ * `model.restoreSession`.
  *
- * One turn at a time. A turn counts once its answer has been read to the end, by `stop` or by `length`; one that failed,
- * was aborted or was left early leaves the conversation as it was.
+ * One turn at a time. A turn counts once its answer has been read to the end, by `stop` or by `length`; one that
+ * failed, was aborted or was left early leaves the conversation as it was.
  *
  * @example
  * const session = model.createSession({ system: "You are terse." });
@@ -120,11 +121,13 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Writes messages, tokens, keys and values to a file that its owner alone may read, for `model.restoreSession`; it takes
-   * about as many bytes as the session's part of the KV cache. Turns may go on meanwhile: the file has what was said up to the last one that had
-   * ended. A file of that name is replaced once the new one is complete, and stays as it is where writing fails.
+   * Writes messages, tokens, keys and values to a file that its owner alone may read, for `model.restoreSession`; it
+   * takes about as many bytes as the session's part of the KV cache. Turns may go on meanwhile: the file has what was
+   * said up to the last one that had ended. A file of that name is replaced once the new one is complete, and stays as
+   * it is where writing fails.
    *
-   * @throws TypeError, RangeError; R1Error E_NOT_FOUND for a folder that does not exist, E_FILE, E_DISPOSED
+   * @throws TypeError, RangeError; R1Error E_NOT_FOUND for a folder that does not exist, E_FILE, E_UNSUPPORTED for
+   *   more than 100 MB of messages and tokens, E_DISPOSED
    */
   async save(path: string): Promise<void> {
     this.#throwIfDisposed();
@@ -164,8 +167,8 @@ export class Session implements AsyncDisposable {
     if (this.#open)
       throw new R1Error(
         "E_BAD_INPUT",
-        "A turn of this session is open already; a session takes one at a time. Read it to its end or leave it first, or " +
-          "fork the session to ask two things at once.",
+        "A turn of this session is open already; a session takes one at a time. Read it to its end or leave it first, " +
+          "or fork the session to ask two things at once.",
       );
     this.#open = turn;
     await this.#port.free;

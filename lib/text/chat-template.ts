@@ -40,8 +40,8 @@ interface Form {
 const tokenNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /**
- * The chat template of a model folder: chat_template.jinja, or `chat_template` of tokenizer_config.json, which may be one
- * template or a list of named ones ("default", and "tool_use" when tools are given).
+ * The chat template of a model folder: chat_template.jinja, or `chat_template` of tokenizer_config.json, which may be
+ * one template or a list of named ones ("default", and "tool_use" when tools are given).
  *
  * @example
  * const template = new ChatTemplate(tokenizer);
@@ -75,9 +75,9 @@ export class ChatTemplate {
   }
 
   /**
-   * What follows an answer when further messages come behind it: from the end of the answer's text, the token with which
-   * the template ends it first, to the opening of the next answer. Ids that a model has generated can be continued with
-   * it without encoding them anew.
+   * What follows an answer when further messages come behind it: from the end of the answer's text, the token with
+   * which the template ends it first, to the opening of the next answer. Ids that a model has generated can be
+   * continued with it without encoding them anew.
    *
    * @param before a conversation that ends with the answer, an assistant's
    * @throws TypeError for messages of a wrong shape; R1Error E_UNSUPPORTED for a template that does not write answers as
@@ -100,9 +100,9 @@ export class ChatTemplate {
     if (head !== behind([{ role: "user", content: "" }]).head)
       throw new R1Error(
         "E_BAD_INPUT",
-        `The chat template writes something of these messages (${further.map(({ role }) => role).join(", ")}) in front of ` +
-          "earlier answers, where a conversation with keepReasoning cannot change any more. Give system messages at its " +
-          "start, or leave keepReasoning out.",
+        `The chat template writes something of these messages (${further.map(({ role }) => role).join(", ")}) in front ` +
+          "of earlier answers, where a conversation with keepReasoning cannot change any more. Give system messages at " +
+          "its start, or leave keepReasoning out.",
       );
     return this.#encoded(tail, form, options.signal, false);
   }
@@ -205,8 +205,9 @@ function stringify(value: unknown): string {
 }
 
 /**
- * A prompt that ends inside an open think block, with an empty block instead. The caller's text has marks in its tags, so
- * that only the template's own are met; the block is text that is encoded in one piece, as a model saw it in training.
+ * A prompt that ends inside an open think block, with an empty block instead. The caller's text has marks in its tags,
+ * so that only the template's own are met; the block is text that is encoded in one piece, as a model saw it in
+ * training.
  */
 function withoutReasoning(rendered: string): string {
   return rendered.replace(/<think>\n?$/, "<think>\n\n</think>\n\n");

@@ -1,6 +1,6 @@
 /**
- * Mutates saved sessions thousands of times, with checksums that are right and wrong. Whatever comes of it is a session or
- * an R1Error with an expected code; any other exception, a hang or an engine that is given too much is a failure.
+ * Mutates saved sessions thousands of times, with checksums that are right and wrong. Whatever comes of it is a session
+ * or an R1Error with an expected code; any other exception, a hang or an engine that is given too much is a failure.
  */
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
