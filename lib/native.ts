@@ -137,8 +137,9 @@ export interface NativeRequest {
   cache: boolean;
   /**
    * The session it continues; 0: none. The session's keys and values are used as far as its tokens begin the prompt, at
-   * least one token being left to compute. However the request ends, the session then holds the request's tokens, with
-   * their keys and values as far as they were computed. One request at a time; not together with `score`.
+   * least one token being left to compute, and if `salt` is that of the session's last request. However the request
+   * ends, the session then holds the request's tokens, with their keys and values as far as they were computed; one that
+   * never started leaves it as it was. One request at a time; not together with `score`.
    */
   session: number;
 }
@@ -276,12 +277,13 @@ export interface NativeEngine {
   sessionState(id: number): Promise<NativeSessionState>;
   /**
    * K and V of tokens [first, first + count) of one layer, [token][K, V][kv_head][head_dim] in `kvType`. Recomputes
-   * nothing: first + count must not exceed `computed`. Waits for the step in progress; ask for a few MiB at a time.
+   * nothing: first + count must not exceed `computed`. Streams wait meanwhile: ask for a few MiB at a time, at most 64.
    */
   readSession(id: number, layer: number, first: number, count: number): Promise<ArrayBuffer>;
   /**
    * Makes an empty session hold `tokens`, with room for the K and V of all of them, or rejects with E_OUT_OF_MEMORY. Then
-   * writeSession() for all tokens of every layer, and sealSession() makes it usable; until then requests refuse it.
+   * writeSession() for every layer, from the first token on, and sealSession() makes it usable with the K and V that all
+   * layers have; the rest is computed when it is needed. Until then requests refuse it.
    */
   fillSession(id: number, tokens: Int32Array, decoded: Int32Array): Promise<void>;
   /** As readSession() gives it; the buffer is copied at once. */
