@@ -15,7 +15,7 @@ import type { Io } from "./terminal";
 
 const { n: _n, logprobs: _logprobs, "no-special-tokens": _bos, "parse-special": _parse, ...chatFlags } = requestFlags;
 
-const help = `/save [FILE]   keep the conversation in a file; --session FILE goes on with it
+const help = `/save [FILE]   keep the conversation in a file (the last one); --session FILE goes on with it
 /reset         forget the conversation
 /help          this list
 /exit          leave (also Ctrl-D, or Ctrl-C twice)
@@ -129,6 +129,8 @@ export class Conversation {
       return err.line(`r1: unknown command ${text}; /help lists what there is.`);
     if (name === "/help") return out.line(help);
     await this.#goOnBehind([]);
+    // What the file has is not to be lost to a mere /save.
+    this.#file = undefined;
     return out.line(out.style("dim", "The conversation begins anew."));
   }
 

@@ -136,12 +136,13 @@ describe("a conversation through a pipe", () => {
     expect(io.stdout()).toContain("Saved as my chat.r1session.\nYou said two\n");
   });
 
-  it("is saved where it came from", async () => {
+  it("is saved where it came from, until it begins anew", async () => {
     const io = testIo();
     const { ended, saved } = hold(echo, io, { session: "from.r1session" });
-    io.stdin.end("/save\n");
+    io.stdin.end("/save\n/reset\n/save\n");
     await ended;
     expect(saved).toEqual([["from.r1session", []]]);
+    expect(io.stderr()).toContain("/save needs the name of a file");
   });
 
   it("forgets a question without an answer, unless reasoning is kept", async () => {
