@@ -2,7 +2,7 @@
  * One native engine and the requests open on it: drains its events on each wake-up and routes every one to the sink of
  * its request. Knows nothing of text; `model.ts` and the benches stand on it.
  */
-import { AbortError, R1Error } from "./errors";
+import { AbortError, errorCodes, R1Error } from "./errors";
 import {
   binding,
   type NativeBinding,
@@ -13,6 +13,7 @@ import {
   type NativeLoadSpec,
   type NativeLogprobs,
   type NativeRequest,
+  type NativeSessionState,
   type NativeStats,
   type NativeTimings,
 } from "./native";
@@ -102,6 +103,8 @@ export class EngineClient implements RequestPort {
   #disposed: () => void = () => {};
   /** The engine's last event has come. */
   #gone = false;
+  /** Promises that wait for the engine. */
+  #calls = 0;
 
   readonly #routes: Routes = {
     progress: (event) => this.#progress(event),
@@ -181,6 +184,60 @@ export class EngineClient implements RequestPort {
     return this.#engine.stats();
   }
 
+  // ---- sessions: lib/native.ts says what each does
+
+  /** @throws R1Error E_DISPOSED, or what put the engine in its failed state */
+  createSession(): number {
+    if (this.#closed) throw this.#closed;
+    return this.#engine.createSession();
+  }
+
+  /** @throws R1Error as {@link createSession} */
+  forkSession(id: number): number {
+    if (this.#closed) throw this.#closed;
+    return this.#engine.forkSession(id);
+  }
+
+  /** Nothing happens when the engine is gone. */
+  dropSession(id: number): void {
+    this.#engine.dropSession(id);
+  }
+
+  sessionState(id: number): Promise<NativeSessionState> {
+    return this.#call((engine) => engine.sessionState(id));
+  }
+
+  readSession(id: number, layer: number, first: number, count: number): Promise<ArrayBuffer> {
+    return this.#call((engine) => engine.readSession(id, layer, first, count));
+  }
+
+  fillSession(id: number, tokens: Int32Array, decoded: Int32Array): Promise<void> {
+    return this.#call((engine) => engine.fillSession(id, tokens, decoded));
+  }
+
+  writeSession(id: number, layer: number, first: number, count: number, data: ArrayBuffer): Promise<void> {
+    return this.#call((engine) => engine.writeSession(id, layer, first, count, data));
+  }
+
+  sealSession(id: number): Promise<void> {
+    return this.#call((engine) => engine.sealSession(id));
+  }
+
+  /** @throws R1Error what the engine rejects with */
+  async #call<T>(call: (engine: NativeEngine) => Promise<T>): Promise<T> {
+    if (this.#closed) throw this.#closed;
+    this.#calls++;
+    this.#hold();
+    try {
+      return await call(this.#engine);
+    } catch (error) {
+      throw isFailure(error) ? toError(error) : error;
+    } finally {
+      this.#calls--;
+      this.#hold();
+    }
+  }
+
   /** Rejects what is open with E_DISPOSED; resolves when all memory is back. May be called again, and while loading. */
   dispose(): Promise<void> {
     if (!this.#disposal) {
@@ -244,7 +301,7 @@ export class EngineClient implements RequestPort {
   /** Keeps the client from being collected as long as something waits for it. */
   #hold(): void {
     const disposing = this.#disposal !== undefined && !this.#gone;
-    if (this.#loading || this.#sinks.size > 0 || disposing) busy.add(this);
+    if (this.#loading || this.#sinks.size > 0 || this.#calls > 0 || disposing) busy.add(this);
     else busy.delete(this);
   }
 }
@@ -260,6 +317,9 @@ function wakeUp(client: WeakRef<EngineClient>, engine: { current?: NativeEngine 
     else engine.current?.drain();
   };
 }
+
+const isFailure = (error: unknown): error is NativeFailure =>
+  error instanceof Error && Object.hasOwn(errorCodes, String((error as Partial<NativeFailure>).code));
 
 function toError({ code, message }: NativeFailure): R1Error {
   return new R1Error(code, message);

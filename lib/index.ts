@@ -26,5 +26,7 @@ export type { Percentiles } from "./serving/percentiles";
 export type { ResultCacheStats } from "./serving/result-cache";
 export type { ModelStats } from "./serving/stats";
 export type { Measure, ThresholdChange, ThresholdState } from "./serving/thresholds";
+export type { SessionOptions, TurnOptions, TurnPrompt } from "./session/options";
+export type { Session } from "./session/session";
 export type { Message, TextContent, ToolCall } from "./text/messages";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "./text/tokenizer";

@@ -107,6 +107,12 @@ export interface LoadOptions {
    */
   hostKvMemory?: number;
   /**
+   * Share of the KV cache, 0 to 0.9, that sessions without an open turn may hold together. Beyond it, and whenever open
+   * requests need the room, the session used least recently gives way: its keys and values go to host memory where
+   * `hostKvMemory` allows it, else they are computed again on its next turn. The output is the same. Default 0.5.
+   */
+  sessionKvShare?: number;
+  /**
    * Keeps whole answers, so that exact repeats need no work: of requests with temperature 0 or a `seed` of the
    * caller's, but without `sampler`. Equal ones that are open together are computed once. Default: off; `{}` turns it
    * on.
@@ -149,6 +155,7 @@ export interface LoadOptions {
 const MAX_SEQUENCES = 1024;
 const MAX_QUEUE = 1_000_000;
 export const DEFAULT_SEQUENCES = 64;
+export const DEFAULT_SESSION_KV_SHARE = 0.5;
 export const PRECISIONS: readonly Precision[] = ["f32", "bf16", "fp16"];
 
 /** Where to load, taken apart. */
@@ -180,6 +187,7 @@ const loadChecks: { [K in keyof LoadTable]-?: Check<LoadTable[K]> } = {
   targetInterTokenMs: checkTarget,
   prefixCache: boolean,
   hostKvMemory: integer(0),
+  sessionKvShare: (value, name) => checkNumber(name, value, 0, 0.9),
   resultCache: checkResultCache,
   onOutOfMemory: checkMemorySteps,
   onTimeout: checkSecond,

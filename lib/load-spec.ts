@@ -1,7 +1,7 @@
 /** What the engine is to load, put together from a checkpoint and options; benches use it with made-up weights. */
 import { totalmem } from "node:os";
 import type { Checkpoint } from "./checkpoint/checkpoint";
-import { DEFAULT_SEQUENCES } from "./load-options";
+import { DEFAULT_SEQUENCES, DEFAULT_SESSION_KV_SHARE } from "./load-options";
 import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
 
 export interface LoadSpecOptions {
@@ -19,6 +19,7 @@ export interface LoadSpecOptions {
   targetInterTokenMs?: number;
   prefixCache?: boolean;
   hostKvMemory?: number;
+  sessionKvShare?: number;
   threads?: number;
   /** Kernel family or instruction set to force. */
   family?: string;
@@ -50,6 +51,7 @@ export function loadSpec(
     targetInterTokenMs: options.targetInterTokenMs ?? 0,
     prefixCache: options.prefixCache ?? true,
     hostKvMemory: options.hostKvMemory ?? (device === "cuda" ? defaultHostKvMemory() : 0),
+    sessionKvShare: options.sessionKvShare ?? DEFAULT_SESSION_KV_SHARE,
     threads: options.threads ?? 0,
     family: options.family ?? "",
   };

@@ -1,20 +1,11 @@
 /** A loaded model: what users hold. */
-import { checkVocabulary, wrongType } from "./arguments";
-import { type Checkpoint, openCheckpoint } from "./checkpoint/checkpoint";
-import type { EngineClient } from "./engine-client";
-import { AbortError, R1Error } from "./errors";
-import { Generation, type GenerationPlan, type PartSource, PartStream } from "./generation";
+import { wrongType } from "./arguments";
+import { openCheckpoint } from "./checkpoint/checkpoint";
+import { AbortError } from "./errors";
+import { PartStream } from "./generation";
 import { checkLoadOptions, type LoadOptions, type Warning } from "./load-options";
 import { details, loadEngine, locateModel, type ModelDetails } from "./loading";
-import type { NativeRequest } from "./native";
-import {
-  type CheckedRequest,
-  checkLogprobsOptions,
-  checkRequestOptions,
-  type LogprobsOptions,
-  type RequestOptions,
-  type RunOptions,
-} from "./options";
+import { checkLogprobsOptions, type LogprobsOptions, type RequestOptions } from "./options";
 import {
   type ChatPrompt,
   type CheckedPrompt,
@@ -22,48 +13,21 @@ import {
   checkHolePrompt,
   checkStreamPrompt,
   checkTextPrompt,
-  encodePrompt,
   type HolePrompt,
   type StreamPrompt,
   type TokenIds,
 } from "./prompts";
+import { type ModelParts, Requests, type SecondModel } from "./requests";
 import type { Logprobs, Part, Result } from "./results";
-import { resolveSampling } from "./sampling/options";
-import { drawSeed, lowerPlan } from "./sampling/plan";
-import { score } from "./scoring";
 import type { EventName, Listener, ModelEvent } from "./serving/events";
 import { Serving } from "./serving/serving";
 import type { ModelStats } from "./serving/stats";
-import { FallbackSource, sameTokenizer, speaksInIds } from "./serving/timeout-fallback";
-import { AnswerDecoder } from "./text/answer-decoder";
+import { sameTokenizer } from "./serving/timeout-fallback";
+import { checkSessionOptions, type SessionOptions } from "./session/options";
+import { restoreSession } from "./session/restore";
+import { Session, type SessionModel } from "./session/session";
 import { ChatTemplate } from "./text/chat-template";
 import { Tokenizer } from "./text/tokenizer";
-
-/** What a loaded model is made of. */
-interface Parts {
-  client: EngineClient;
-  tokenizer: Tokenizer;
-  template: ChatTemplate;
-  checkpoint: Checkpoint;
-  info: ModelDetails;
-  serving: Serving;
-  /** Answers what times out. */
-  second?: SecondModel;
-}
-
-interface SecondModel {
-  model: DeepSeekR1;
-  /** Loaded by the first one, and disposed with it. */
-  owned: boolean;
-  /** Its token ids mean the same. */
-  sameIds: boolean;
-}
-
-/** Tokens generated at most where the caller does not say. */
-const MAX_NEW_TOKENS = 32768;
-const DEFAULT_PRIORITY = 5;
-/** For requests that draw nothing themselves. */
-const greedy = resolveSampling({ temperature: 0 }, {});
 
 /**
  * A model of the DeepSeek-R1 family, loaded into this process. Any number of requests may be open at once.
@@ -78,10 +42,12 @@ const greedy = resolveSampling({ temperature: 0 }, {});
  * await model.dispose();
  */
 export class DeepSeekR1 implements AsyncDisposable {
-  readonly #parts: Parts;
+  readonly #parts: ModelParts;
+  readonly #requests: Requests;
 
-  private constructor(parts: Parts) {
+  private constructor(parts: ModelParts) {
     this.#parts = parts;
+    this.#requests = new Requests(parts);
   }
 
   /**
@@ -121,7 +87,8 @@ export class DeepSeekR1 implements AsyncDisposable {
     const owned = !(given instanceof DeepSeekR1);
     const model = owned ? await DeepSeekR1.load(given) : given;
     try {
-      return { model, owned, sameIds: await sameTokenizer(first.modelPath, model.info.modelPath) };
+      const sameIds = await sameTokenizer(first.modelPath, model.info.modelPath);
+      return { requests: model.#requests, sameIds, dispose: async () => (owned ? model.dispose() : undefined) };
     } catch (error) {
       if (owned) await model.dispose();
       throw error;
@@ -159,7 +126,7 @@ export class DeepSeekR1 implements AsyncDisposable {
    *   if (part.type !== "finish") process.stdout.write(part.text);
    */
   stream(prompt: StreamPrompt, options?: RequestOptions): AsyncGenerator<Part, void, undefined> {
-    return new PartStream(this.#generation(checkStreamPrompt(prompt, this.info.vocabulary), options));
+    return new PartStream(this.#answer(checkStreamPrompt(prompt, this.info.vocabulary), options));
   }
 
   /**
@@ -171,7 +138,7 @@ export class DeepSeekR1 implements AsyncDisposable {
    * const { reasoning, text } = await model.chat([{ role: "user", content: "What is 347 + 589?" }]);
    */
   async chat(prompt: ChatPrompt, options?: RequestOptions): Promise<Result> {
-    return this.#generation(checkChatPrompt(prompt, this.info.vocabulary), options).result();
+    return this.#answer(checkChatPrompt(prompt, this.info.vocabulary), options).result();
   }
 
   /**
@@ -182,7 +149,7 @@ export class DeepSeekR1 implements AsyncDisposable {
    * const { text } = await model.generate("def fibonacci(n):", { temperature: 0, maxNewTokens: 100 });
    */
   async generate(prompt: string | TokenIds, options?: RequestOptions): Promise<Result> {
-    return this.#generation(checkTextPrompt(prompt, this.info.vocabulary), options).result();
+    return this.#answer(checkTextPrompt(prompt, this.info.vocabulary), options).result();
   }
 
   /**
@@ -193,7 +160,7 @@ export class DeepSeekR1 implements AsyncDisposable {
    * const { text } = await model.complete({ prefix: "def add(a, b):\n", suffix: "\n\nprint(add(1, 2))" });
    */
   async complete(prompt: HolePrompt, options?: RequestOptions): Promise<Result> {
-    return this.#generation(checkHolePrompt(prompt), options).result();
+    return this.#answer(checkHolePrompt(prompt), options).result();
   }
 
   /**
@@ -206,22 +173,35 @@ export class DeepSeekR1 implements AsyncDisposable {
    */
   async logprobs(prompt: string | TokenIds, options?: LogprobsOptions): Promise<Logprobs> {
     const checked = checkLogprobsOptions(options);
-    const { client, info, tokenizer, template } = this.#parts;
-    const given = checkTextPrompt(prompt, info.vocabulary);
-    return score(client, checked, async (signal) => {
-      this.#throwIfClosed();
-      const { ids } = await encodePrompt(given, checked, tokenizer, template, signal);
-      if (ids.length > info.contextLength) throw overflow(ids.length, 0, info.contextLength);
-      return {
-        prompt: ids,
-        maxNewTokens: 0,
-        stopTokens: new Int32Array(),
-        sample: lowerPlan({}, greedy, { vocab: info.vocabulary, seed: 0, logprobs: checked.top ?? 0, minNewTokens: 0 }),
-        gated: false,
-        score: true,
-        ...turn(checked),
-      };
-    });
+    return this.#requests.logprobs(checkTextPrompt(prompt, this.info.vocabulary), checked);
+  }
+
+  /**
+   * A conversation that keeps its keys and values between turns.
+   *
+   * @throws TypeError, RangeError; R1Error E_DISPOSED, E_DEVICE_LOST
+   * @example
+   * const session = model.createSession();
+   * await session.chat("What is 347 + 589?");
+   * const { text, usage } = await session.chat("And times two?"); // usage.cachedTokens: what the session had
+   */
+  createSession(options?: SessionOptions): Session {
+    const checked = checkSessionOptions(options);
+    return new Session(this.#sessionModel, this.#parts.client.createSession(), checked);
+  }
+
+  /**
+   * The session that `session.save` wrote to a file, ready for its next turn, which yields what it would have yielded
+   * there. The model must be the same one (config and weights), loaded in the same precision.
+   *
+   * @throws TypeError, RangeError; R1Error E_NOT_FOUND, E_SESSION_MISMATCH for another model, precision or version of the
+   *   format, E_BAD_INPUT for a file that is damaged or no session, E_CONTEXT_OVERFLOW, E_OUT_OF_MEMORY, E_FILE,
+   *   E_DISPOSED, E_DEVICE_LOST
+   * @example
+   * const session = await model.restoreSession("sums.r1session");
+   */
+  async restoreSession(path: string): Promise<Session> {
+    return restoreSession(this.#sessionModel, path);
   }
 
   /**
@@ -250,12 +230,12 @@ export class DeepSeekR1 implements AsyncDisposable {
   }
 
   /**
-   * Gives all memory back; open requests reject with `E_DISPOSED`, later ones too. Resolves when every byte is back.
-   * May be called at any time and more than once.
+   * Gives all memory back; open requests and sessions reject with `E_DISPOSED`, later ones too. Resolves when every
+   * byte is back. May be called at any time and more than once.
    */
   async dispose(): Promise<void> {
     const { client, serving, second } = this.#parts;
-    await Promise.all([client.dispose(), second?.owned ? second.model.dispose() : undefined]);
+    await Promise.all([client.dispose(), second?.dispose()]);
     serving.dispose();
   }
 
@@ -263,81 +243,13 @@ export class DeepSeekR1 implements AsyncDisposable {
     return this.dispose();
   }
 
-  #throwIfClosed(): void {
-    const { closed } = this.#parts.client;
-    if (closed) throw closed;
+  get #sessionModel(): SessionModel {
+    return { ...this.#parts, requests: this.#requests };
   }
 
-  /** Checks everything that can be checked without encoding the prompt. */
-  #generation(prompt: CheckedPrompt, options: RequestOptions | undefined): PartSource {
-    const checked = checkRequestOptions(options);
-    const { seed = drawSeed(), n = 1, signal, timeoutMs } = checked;
-    const request = this.#request(checked, seed);
-    const prepare = (during: AbortSignal | undefined) => this.#plan(prompt, checked, request, during);
-    const generation = new Generation(this.#parts.client, { n, seed, signal, timeoutMs }, prepare);
-    const { second, serving } = this.#parts;
-    if (!second || (speaksInIds(prompt, checked) && !second.sameIds)) return generation;
-    const name = second.model.info.modelPath;
-    return new FallbackSource(generation, { name, ask: () => second.model.#generation(prompt, options) }, (error) =>
-      serving.warn({ code: "timeout-fallback", message: `${error.message} ${name} answers instead.` }),
-    );
+  #answer(prompt: CheckedPrompt, options: RequestOptions | undefined) {
+    return this.#requests.answer(this.#requests.question(prompt), options);
   }
-
-  /** All of the request but its prompt and length. */
-  #request(checked: CheckedRequest, seed: number): Omit<NativeRequest, "prompt" | "maxNewTokens"> {
-    const { info, checkpoint } = this.#parts;
-    const { logprobs = -1, minNewTokens = 0, sampler } = checked;
-    if (checked.stopTokens) checkVocabulary("stopTokens", checked.stopTokens, info.vocabulary);
-    const stopTokens = checked.stopTokens ?? (checked.ignoreEos ? [] : checkpoint.generation.stopTokens);
-    const context = { vocab: info.vocabulary, seed, logprobs, minNewTokens };
-    const plan = lowerPlan(checked, resolveSampling(checked, checkpoint.generation), context);
-    // Who chooses for itself is not to fail because the standard chain could not.
-    return {
-      stopTokens: Int32Array.from(stopTokens),
-      sample: sampler ? lowerPlan({}, greedy, context) : plan,
-      gated: sampler !== undefined,
-      score: false,
-      ...turn(checked),
-    };
-  }
-
-  async #plan(
-    prompt: CheckedPrompt,
-    checked: CheckedRequest,
-    request: Omit<NativeRequest, "prompt" | "maxNewTokens">,
-    signal: AbortSignal | undefined,
-  ): Promise<GenerationPlan> {
-    this.#throwIfClosed();
-    const { tokenizer, template, info } = this.#parts;
-    const { ids, reasoning } = await encodePrompt(prompt, checked, tokenizer, template, signal);
-    const room = info.contextLength - ids.length;
-    const wanted = Math.max(checked.maxNewTokens ?? 1, checked.minNewTokens ?? 1);
-    if (room < wanted) throw overflow(ids.length, wanted, info.contextLength);
-    const { stop = [], minNewTokens } = checked;
-    const maxNewTokens = checked.maxNewTokens ?? Math.min(room, MAX_NEW_TOKENS);
-    return {
-      request: { ...request, prompt: ids, maxNewTokens },
-      port: this.#parts.serving.port(request, checked.seed !== undefined, {
-        stop,
-        reasoning,
-      }),
-      choice: {
-        seed: request.sample.seed,
-        promptTokens: ids.length,
-        vocab: info.vocabulary,
-        decoder: () => new AnswerDecoder(tokenizer, { reasoning, stop, minNewTokens }),
-        stopTokens: new Set(request.stopTokens),
-        eager: stop.length > 0,
-        logprobs: checked.logprobs !== undefined,
-        sampler: checked.sampler,
-      },
-    };
-  }
-}
-
-/** When a request has its turn, and what it shares. */
-function turn({ priority = DEFAULT_PRIORITY, queueTimeoutMs = 0, salt = "", cache = true }: RunOptions) {
-  return { priority, queueTimeoutMs, salt, cache, session: 0 };
 }
 
 function checkSecondModel(given: DeepSeekR1 | LoadOptions | undefined): void {
@@ -347,13 +259,4 @@ function checkSecondModel(given: DeepSeekR1 | LoadOptions | undefined): void {
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortError(signal.reason, undefined);
-}
-
-function overflow(prompt: number, wanted: number, context: number): R1Error {
-  const both = wanted > 0 ? ` and ${wanted} more ${wanted === 1 ? "is" : "are"} to be generated` : "";
-  return new R1Error(
-    "E_CONTEXT_OVERFLOW",
-    `The prompt has ${prompt} ${prompt === 1 ? "token" : "tokens"}${both}, but the context holds ${context}. ` +
-      "Shorten the prompt, lower maxNewTokens, or load the model with a larger contextLength or kvMemory.",
-  );
 }

@@ -85,6 +85,8 @@ export interface NativeLoadSpec {
   prefixCache: boolean;
   /** Bytes of pinned host memory for the KV blocks of preempted sequences (CUDA); 0: they are computed anew. */
   hostKvMemory: number;
+  /** Share of the KV pool that idle sessions may hold together, 0 to 0.9: the least recently used one gives way. */
+  sessionKvShare: number;
   /** CPU threads; 0 chooses. */
   threads: number;
   /** Kernel family or instruction set to force; "" chooses (csrc/backend/backend.h). */
@@ -133,7 +135,12 @@ export interface NativeRequest {
   salt: string;
   /** Whether it uses the prefix cache and fills it. */
   cache: boolean;
-  /** The session it continues; 0: none. */
+  /**
+   * The session it continues; 0: none. The session's keys and values are used as far as its tokens begin the prompt, at
+   * least one token being left to compute, and if `salt` is that of the session's last request. However the request
+   * ends, the session then holds the request's tokens, with their keys and values as far as they were computed; one that
+   * never started leaves it as it was. One request at a time; not together with `score`.
+   */
   session: number;
 }
 
@@ -177,10 +184,11 @@ export type NativeEvent =
   /**
    * KV blocks are short: the request gave `blocks` up, to be copied back ("swapped", later "restored") or computed anew
    * ("recomputed"); "smaller-batch": fewer sequences run from now on, `id` being the one whose preemption led to it.
+   * "session-swapped" and "session-dropped": so did the idle session `id`.
    */
   | {
       type: "pressure";
-      action: "swapped" | "recomputed" | "restored" | "smaller-batch";
+      action: "swapped" | "recomputed" | "restored" | "smaller-batch" | "session-swapped" | "session-dropped";
       id: number;
       blocks: number;
     }
@@ -193,6 +201,8 @@ export interface NativeEngineInfo {
   device: { kind: string; name: string; detail: string; totalBytes: number; freeBytes: number };
   weightBytes: number;
   kvBytesPerToken: number;
+  /** Of the keys and values in the cache. */
+  kvType: "f32" | "bf16" | "f16";
   kvMaxBytes: number;
   workspaceBytes: number;
   contextLength: number;
@@ -211,6 +221,9 @@ export interface NativeStats {
   kvBlocksFree: number;
   kvBlocksMax: number;
   blockBytes: number;
+  /** That are open, and the used blocks that only idle ones of them hold. */
+  sessions: number;
+  sessionBlocks: number;
   steps: number;
   /** Prompt tokens computed, and prompt tokens that the prefix cache had. */
   promptTokens: number;
@@ -229,6 +242,17 @@ export interface NativeStats {
   tokensPerSecond: number;
 }
 
+/** What a session holds. */
+export interface NativeSessionState {
+  tokens: Int32Array;
+  /** Ascending, disjoint, half-open [begin, end) pairs of token indices: computed by the decode class, all others by the prefill class. */
+  decoded: Int32Array;
+  /** Tokens whose K and V exist now, on the device or in host memory. */
+  computed: number;
+  /** A request is using it. */
+  open: boolean;
+}
+
 /** One engine: a thread that loads the weights and then steps. All methods return at once and never throw after dispose. */
 export interface NativeEngine {
   /** Returns the request's id. Its events arrive in order and end with finish, cancelled or error. */
@@ -239,6 +263,33 @@ export interface NativeEngine {
   /** All events since the last drain, oldest first. Called from the wake-up callback. */
   drain(): NativeEvent[];
   stats(): NativeStats;
+
+  /** A new, empty session: its id, from 1. */
+  createSession(): number;
+  /**
+   * A session of its own that holds what session `id` held after its last ended request, sharing the blocks; they are
+   * copied when one of the two writes. When there is no such session, every use of the returned id fails with E_BAD_INPUT.
+   */
+  forkSession(id: number): number;
+  /** Frees it; a request that uses it goes on without. */
+  dropSession(id: number): void;
+  /** The promises below reject with E_BAD_INPUT for an unknown session and with E_DISPOSED once the engine is disposed. */
+  sessionState(id: number): Promise<NativeSessionState>;
+  /**
+   * K and V of tokens [first, first + count) of one layer, [token][K, V][kv_head][head_dim] in `kvType`. Recomputes
+   * nothing: first + count must not exceed `computed`. Streams wait meanwhile: ask for a few MiB at a time, at most 64.
+   */
+  readSession(id: number, layer: number, first: number, count: number): Promise<ArrayBuffer>;
+  /**
+   * Makes an empty session hold `tokens`, with room for the K and V of all of them, or rejects with E_OUT_OF_MEMORY. Then
+   * writeSession() for every layer, from the first token on, and sealSession() makes it usable with the K and V that all
+   * layers have; the rest is computed when it is needed. Until then requests refuse it.
+   */
+  fillSession(id: number, tokens: Int32Array, decoded: Int32Array): Promise<void>;
+  /** As readSession() gives it; the buffer is copied at once. */
+  writeSession(id: number, layer: number, first: number, count: number, data: ArrayBuffer): Promise<void>;
+  sealSession(id: number): Promise<void>;
+
   /** Cancels everything, frees everything; "disposed" follows. Safe at any moment, also while loading, and twice. */
   dispose(): void;
 }

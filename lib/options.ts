@@ -144,7 +144,7 @@ export function checkLogprobsOptions(options: unknown): LogprobsOptions {
   });
 }
 
-function checkSalt(value: unknown, name: string): string {
+export function checkSalt(value: unknown, name: string): string {
   const salt = checkString(name, value);
   if (salt.length > MAX_SALT) throw outOfRange(name, `a string of at most ${MAX_SALT} characters`, value);
   return salt;

@@ -6,7 +6,26 @@
 
 namespace r1 {
 
-/** Where the KV cache lies in host memory. */
+// The defaults are for a KV cache in host memory.
+
+void Backend::read_kv(const KvPool& kv, const KvTokens& tokens, void* to) {
+  const KvLayout& layout = kv.layout;
+  const auto* planes = static_cast<const char*>(kv.base) + layout.k_offset(tokens.layer);
+  for_each_block(tokens, [&](int32_t block, int32_t slot, int32_t count, int32_t token) {
+    gather_kv(layout, planes + block * layout.block_bytes(), slot, count,
+              static_cast<char*>(to) + token * layout.layer_bytes_per_token());
+  });
+}
+
+void Backend::write_kv(const KvPool& kv, const KvTokens& tokens, const void* from) {
+  const KvLayout& layout = kv.layout;
+  auto* planes = static_cast<char*>(kv.base) + layout.k_offset(tokens.layer);
+  for_each_block(tokens, [&](int32_t block, int32_t slot, int32_t count, int32_t token) {
+    scatter_kv(layout, planes + block * layout.block_bytes(), slot, count,
+               static_cast<const char*>(from) + token * layout.layer_bytes_per_token());
+  });
+}
+
 void Backend::copy_block(const KvPool& kv, int32_t from, int32_t to) {
   const int64_t bytes = kv.layout.block_bytes();
   auto* base = static_cast<char*>(kv.base);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "backend/kv_cache.h"
 #include "backend/sampling.h"
 #include "backend/weights.h"
 #include "base/dtype.h"
@@ -21,7 +22,6 @@ namespace r1 {
  */
 enum class NumericClass : uint8_t { kPrefill, kDecode };
 
-constexpr int kKvBlockTokens = 64;  // tokens of a KV block
 constexpr int kMaxDecodeRows = 64;  // rows of a decode-class step
 constexpr int kMaxLogitRows = 64;   // rows that can have logits at one time
 
@@ -51,41 +51,6 @@ class Buffer {
   T* as() const {
     return static_cast<T*>(data);
   }
-};
-
-// ---- KV cache ------------------------------------------------------------------------------------------------------
-
-/**
- * Layout of one block of kKvBlockTokens tokens: for each layer K then V, each [kv_head][token][head_dim] of `dtype`.
- * Block b starts at base + b * block_bytes().
- */
-struct KvLayout {
-  int layers, kv_heads, head_dim;
-  DType dtype;
-  int64_t plane_bytes() const {
-    return int64_t{kv_heads} * kKvBlockTokens * head_dim * dtype_size(dtype);
-  }  // K or V of a layer
-  int64_t block_bytes() const { return 2 * layers * plane_bytes(); }
-  int64_t k_offset(int layer) const { return 2 * layer * plane_bytes(); }
-  int64_t v_offset(int layer) const { return (2 * layer + 1) * plane_bytes(); }
-  int64_t bytes_per_token() const { return block_bytes() / kKvBlockTokens; }
-};
-
-/** Addresses for `max_blocks` blocks are reserved at once; memory is mapped as it grows. */
-class KvPool {
- public:
-  virtual ~KvPool() = default;
-  /** Makes blocks [0, blocks) usable; throws kOutOfMemory and changes nothing when the device has too little. */
-  virtual void grow(int64_t blocks) = 0;
-  KvLayout layout{};
-  void* base = nullptr;
-  int64_t max_blocks = 0, blocks = 0;
-};
-
-/** A block of a KV pool and the block_bytes() of host memory that it is copied to or from. */
-struct BlockCopy {
-  int32_t block;
-  void* host;
 };
 
 // ---- a step --------------------------------------------------------------------------------------------------------
@@ -263,6 +228,10 @@ class Backend {
 
   /** Makes block `to` a copy of block `from`, in order with the steps. */
   virtual void copy_block(const KvPool& kv, int32_t from, int32_t to);
+
+  // -- K and V as [token][K, V][kv_head][head_dim] in host memory, in order with the steps; both are done on return
+  virtual void read_kv(const KvPool& kv, const KvTokens& tokens, void* to);
+  virtual void write_kv(const KvPool& kv, const KvTokens& tokens, const void* from);
 
   // -- swapping KV blocks out and back, in order with the steps; where the KV cache lies in host memory anyway there is
   //    none: allocate_host gives null and the copies throw kUnsupported

@@ -8,6 +8,8 @@ std::string_view error_code_name(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInternal:
       return "E_INTERNAL";
+    case ErrorCode::kBadInput:
+      return "E_BAD_INPUT";
     case ErrorCode::kInvalidArgument:
       return "E_INVALID_ARGUMENT";
     case ErrorCode::kNotFound:

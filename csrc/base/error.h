@@ -8,6 +8,7 @@ namespace r1 {
 
 enum class ErrorCode {
   kInternal,           // a bug of ours
+  kBadInput,           // what a caller asks for makes no sense as things are
   kInvalidArgument,    // a caller broke a contract that TypeScript checks first
   kNotFound,           // a file or folder is missing
   kBadCheckpoint,      // a file is malformed, truncated or does not fit its config

@@ -11,13 +11,6 @@
 namespace r1 {
 namespace {
 
-/** A request id or token out of arguments; -1, which no request has, for anything else. */
-int64_t integer_argument(const Napi::Value& value) {
-  if (!value.IsNumber()) return -1;
-  const double number = value.As<Napi::Number>().DoubleValue();
-  return number >= 0 && number <= 9007199254740991.0 ? static_cast<int64_t>(number) : -1;
-}
-
 void on_environment_end(void* engine) { static_cast<EngineWrap*>(engine)->shut_down(); }
 
 }  // namespace
@@ -63,7 +56,15 @@ Napi::Function EngineWrap::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod("submit", &EngineWrap::submit), InstanceMethod("cancel", &EngineWrap::cancel),
                       InstanceMethod("verdict", &EngineWrap::verdict), InstanceMethod("drain", &EngineWrap::drain),
-                      InstanceMethod("stats", &EngineWrap::stats), InstanceMethod("dispose", &EngineWrap::dispose)});
+                      InstanceMethod("stats", &EngineWrap::stats), InstanceMethod("dispose", &EngineWrap::dispose),
+                      InstanceMethod("createSession", &EngineWrap::create_session),
+                      InstanceMethod("forkSession", &EngineWrap::fork_session),
+                      InstanceMethod("dropSession", &EngineWrap::drop_session),
+                      InstanceMethod("sessionState", &EngineWrap::session_state),
+                      InstanceMethod("readSession", &EngineWrap::read_session),
+                      InstanceMethod("fillSession", &EngineWrap::fill_session),
+                      InstanceMethod("writeSession", &EngineWrap::write_session),
+                      InstanceMethod("sealSession", &EngineWrap::seal_session)});
 }
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineWrap>(info), env_(info.Env()) {
@@ -101,16 +102,60 @@ Napi::Value EngineWrap::submit(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineWrap::cancel(const Napi::CallbackInfo& info) {
-  if (engine_) engine_->cancel(integer_argument(info[0]));
+  if (engine_) engine_->cancel(id_argument(info[0]));
   return info.Env().Undefined();
 }
 
 Napi::Value EngineWrap::verdict(const Napi::CallbackInfo& info) {
   if (!engine_) return info.Env().Undefined();
-  const int64_t token = integer_argument(info[1]);
-  engine_->verdict(integer_argument(info[0]), token <= INT32_MAX ? static_cast<int32_t>(token) : -1);
+  const int64_t token = id_argument(info[1]);
+  engine_->verdict(id_argument(info[0]), token <= INT32_MAX ? static_cast<int32_t>(token) : -1);
   return info.Env().Undefined();
 }
+
+// ---- sessions
+
+Napi::Value EngineWrap::create_session(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(engine_ ? engine_->create_session() : 0));
+}
+
+Napi::Value EngineWrap::fork_session(const Napi::CallbackInfo& info) {
+  const int64_t from = id_argument(info[0]);
+  return Napi::Number::New(info.Env(), static_cast<double>(engine_ ? engine_->fork_session(from) : 0));
+}
+
+Napi::Value EngineWrap::drop_session(const Napi::CallbackInfo& info) {
+  if (engine_) engine_->drop_session(id_argument(info[0]));
+  return info.Env().Undefined();
+}
+
+/** A promise, which the answer settles. */
+Napi::Value EngineWrap::ask(const Napi::CallbackInfo& info, SessionCall call) {
+  const Napi::Env env = info.Env();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  const int64_t number = engine_ ? engine_->ask(std::move(call)) : 0;
+  if (number == 0) {
+    deferred.Reject(error_to_js(env, {ErrorCode::kDisposed, "The model was disposed."}).Value());
+    return deferred.Promise();
+  }
+  calls_.emplace(number, deferred);
+  update_keep_alive(env);
+  return deferred.Promise();
+}
+
+void EngineWrap::settle(Napi::Env env, const SessionReply& reply) {
+  const auto call = calls_.find(reply.call);
+  if (call == calls_.end()) return;
+  const Napi::Promise::Deferred deferred = call->second;
+  calls_.erase(call);
+  if (const auto* failure = std::get_if<Failure>(&reply.result)) {
+    deferred.Reject(error_to_js(env, *failure).Value());
+  } else {
+    deferred.Resolve(reply_to_js(env, reply));
+  }
+}
+
+// ---- what the engine says
 
 Napi::Value EngineWrap::drain(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -119,6 +164,10 @@ Napi::Value EngineWrap::drain(const Napi::CallbackInfo& info) {
   bool disposed = false;
   for (const Event& event : engine_->drain()) {
     const Napi::HandleScope scope(env);
+    if (const auto* reply = std::get_if<SessionReply>(&event)) {
+      settle(env, *reply);
+      continue;
+    }
     list.Set(list.Length(), event_to_js(env, event));
     note(event);
     disposed |= std::holds_alternative<DisposedEvent>(event);
@@ -146,7 +195,7 @@ void EngineWrap::note(const Event& event) {
 }
 
 void EngineWrap::update_keep_alive(Napi::Env env) {
-  waker_->keep_alive(env, loading_ || disposing_ || open_requests_ > 0);
+  waker_->keep_alive(env, loading_ || disposing_ || open_requests_ > 0 || !calls_.empty());
 }
 
 Napi::Value EngineWrap::stats(const Napi::CallbackInfo& info) {

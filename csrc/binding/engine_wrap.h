@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
+#include "binding/session_calls.h"
 #include "engine/engine.h"
 
 namespace r1 {
@@ -47,10 +49,20 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value submit(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value verdict(const Napi::CallbackInfo& info);
+  Napi::Value create_session(const Napi::CallbackInfo& info);
+  Napi::Value fork_session(const Napi::CallbackInfo& info);
+  Napi::Value drop_session(const Napi::CallbackInfo& info);
+  Napi::Value session_state(const Napi::CallbackInfo& info) { return ask(info, state_call(info)); }
+  Napi::Value read_session(const Napi::CallbackInfo& info) { return ask(info, read_call(info)); }
+  Napi::Value fill_session(const Napi::CallbackInfo& info) { return ask(info, fill_call(info)); }
+  Napi::Value write_session(const Napi::CallbackInfo& info) { return ask(info, write_call(info)); }
+  Napi::Value seal_session(const Napi::CallbackInfo& info) { return ask(info, seal_call(info)); }
   Napi::Value drain(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
+  Napi::Value ask(const Napi::CallbackInfo& info, SessionCall call);
+  void settle(Napi::Env env, const SessionReply& reply);
   void note(const Event& event);
   void update_keep_alive(Napi::Env env);
 
@@ -59,6 +71,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   napi_env env_;
   bool loading_ = true, disposing_ = false;
   int64_t open_requests_ = 0;
+  std::unordered_map<int64_t, Napi::Promise::Deferred> calls_;  // that have not been answered
 };
 
 }  // namespace r1

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -46,6 +47,18 @@ Napi::Object logprobs_to_js(Napi::Env env, const Logprobs& logprobs) {
   return to;
 }
 
+const char* kv_type_name(DType type) {
+  switch (type) {
+    case DType::kF32:
+      return "f32";
+    case DType::kBF16:
+      return "bf16";
+    case DType::kF16:
+      return "f16";
+  }
+  return "";
+}
+
 Napi::Object info_to_js(Napi::Env env, const EngineInfo& info) {
   auto device = Napi::Object::New(env);
   device.Set("kind", info.device.kind);
@@ -57,6 +70,7 @@ Napi::Object info_to_js(Napi::Env env, const EngineInfo& info) {
   to.Set("device", device);
   to.Set("weightBytes", number(env, info.weight_bytes));
   to.Set("kvBytesPerToken", number(env, info.kv_bytes_per_token));
+  to.Set("kvType", kv_type_name(info.kv_type));
   to.Set("kvMaxBytes", number(env, info.kv_max_bytes));
   to.Set("workspaceBytes", number(env, info.workspace_bytes));
   to.Set("contextLength", info.context_length);
@@ -87,6 +101,10 @@ const char* action_name(PressureAction action) {
       return "restored";
     case PressureAction::kSmallerBatch:
       return "smaller-batch";
+    case PressureAction::kSessionSwapped:
+      return "session-swapped";
+    case PressureAction::kSessionDropped:
+      return "session-dropped";
   }
   return "";
 }
@@ -154,6 +172,7 @@ struct EventWriter {
     to.Set("id", number(env, e.id));
     to.Set("blocks", number(env, e.blocks));
   }
+  void operator()(const SessionReply&) {}  // settles a promise: reply_to_js
   void operator()(const FailedEvent& e) {
     to.Set("type", "failed");
     to.Set("error", failure_to_js(env, e.failure));
@@ -167,6 +186,23 @@ Napi::Object event_to_js(Napi::Env env, const Event& event) {
   EventWriter writer{env, Napi::Object::New(env)};
   std::visit(writer, event);
   return writer.to;
+}
+
+Napi::Value reply_to_js(Napi::Env env, const SessionReply& reply) {
+  if (const auto* state = std::get_if<SessionState>(&reply.result)) {
+    auto to = Napi::Object::New(env);
+    to.Set("tokens", int32_array(env, state->tokens));
+    to.Set("decoded", int32_array(env, state->decoded));
+    to.Set("computed", state->computed);
+    to.Set("open", state->open);
+    return to;
+  }
+  if (const auto* bytes = std::get_if<std::vector<std::byte>>(&reply.result)) {
+    auto to = Napi::ArrayBuffer::New(env, bytes->size());
+    std::memcpy(to.Data(), bytes->data(), bytes->size());
+    return to;
+  }
+  return env.Undefined();
 }
 
 Napi::Object stats_to_js(Napi::Env env, const EngineStats& stats) {
@@ -185,6 +221,8 @@ Napi::Object stats_to_js(Napi::Env env, const EngineStats& stats) {
       {"kvBlocksFree", stats.kv_blocks_free},
       {"kvBlocksMax", stats.kv_blocks_max},
       {"blockBytes", stats.block_bytes},
+      {"sessions", stats.sessions},
+      {"sessionBlocks", stats.session_blocks},
       {"steps", stats.steps},
       {"promptTokens", stats.prompt_tokens},
       {"cachedTokens", stats.cached_tokens},

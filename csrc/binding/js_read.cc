@@ -6,6 +6,14 @@
 
 namespace r1 {
 
+std::vector<int32_t> int32_values(const Napi::Value& value, const std::string& name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    throw Napi::TypeError::New(value.Env(), name + " must be an Int32Array");
+  }
+  const auto array = value.As<Napi::Int32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
 JsObject::JsObject(const Napi::Value& value, std::string name) : name_(std::move(name)) {
   if (!value.IsObject()) throw Napi::TypeError::New(value.Env(), name_ + " must be an object");
   object_ = value.As<Napi::Object>();
@@ -73,14 +81,7 @@ std::vector<std::string> JsObject::strings(const char* key) const {
   return strings;
 }
 
-std::vector<int32_t> JsObject::int32s(const char* key) const {
-  const Napi::Value value = get(key);
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
-    refuse(key, "an Int32Array");
-  }
-  const auto array = value.As<Napi::Int32Array>();
-  return {array.Data(), array.Data() + array.ElementLength()};
-}
+std::vector<int32_t> JsObject::int32s(const char* key) const { return int32_values(get(key), name_ + "." + key); }
 
 std::vector<float> JsObject::floats(const char* key) const {
   const Napi::Value value = get(key);

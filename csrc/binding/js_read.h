@@ -9,6 +9,9 @@
 
 namespace r1 {
 
+/** The values of an Int32Array; a TypeError that calls it `name` for anything else. */
+std::vector<int32_t> int32_values(const Napi::Value& value, const std::string& name);
+
 /** An object's properties, under a name for messages. */
 class JsObject {
  public:

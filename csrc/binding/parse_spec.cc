@@ -105,7 +105,8 @@ EngineSpec parse_load_spec(const Napi::Value& value) {
                   .max_queue = from.integer("maxQueue", 0, kMaxSafe),
                   .target_inter_token_ms = from.number("targetInterTokenMs"),
                   .prefix_cache = from.boolean("prefixCache"),
-                  .host_kv_memory = from.integer("hostKvMemory", 0, kMaxSafe)};
+                  .host_kv_memory = from.integer("hostKvMemory", 0, kMaxSafe),
+                  .session_kv_share = from.number("sessionKvShare")};
   for (const JsObject& weight : from.objects("weights")) spec.weights.push_back(parse_weight(weight));
   return spec;
 }

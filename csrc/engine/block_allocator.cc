@@ -38,7 +38,10 @@ void BlockAllocator::release(std::vector<int32_t>& blocks) {
 }
 
 void BlockAllocator::release(int32_t block) {
-  if (--block_[block].owners > 0) return;
+  if (--block_[block].owners > 0) {
+    if (pinned(block)) ++pinned_;
+    return;
+  }
   --used_;
   if (block_[block].kept) {
     push_idle(block);
@@ -48,9 +51,20 @@ void BlockAllocator::release(int32_t block) {
 }
 
 void BlockAllocator::share(int32_t block) {
+  if (pinned(block)) --pinned_;
   if (block_[block].owners++ > 0) return;
   ++used_;
   unlink_idle(block);
+}
+
+void BlockAllocator::pin(int32_t block) {
+  ++block_[block].pins;
+  if (pinned(block)) ++pinned_;
+}
+
+void BlockAllocator::unpin(int32_t block) {
+  if (pinned(block)) --pinned_;
+  --block_[block].pins;
 }
 
 void BlockAllocator::grow(int64_t missing) {

@@ -12,9 +12,10 @@ namespace r1 {
 constexpr int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; }
 
 /**
- * A block is free, owned (by one sequence, or by several that share it), or idle: nobody owns it, but its content is
- * kept for those to come. New blocks are taken from the free ones, then from what the pool can still grow by, then from
- * the idle ones, least recently used first.
+ * A block is free, owned (by one sequence or session, or by several that share it), or idle: nobody owns it, but its
+ * content is kept for those to come. New blocks are taken from the free ones, then from what the pool can still grow
+ * by, then from the idle ones, least recently used first. Blocks that sessions alone own are "pinned": never taken, but
+ * sessions give them up when asked (session_store.h).
  */
 class BlockAllocator {
  public:
@@ -27,6 +28,13 @@ class BlockAllocator {
   void release(int32_t block);
   /** One more owner of an owned or idle block. */
   void share(int32_t block);
+
+  /** One of the block's owners is a session from now on, or no longer. */
+  void pin(int32_t block);
+  void unpin(int32_t block);
+  bool pinned(int32_t block) const { return block_[block].owners > 0 && block_[block].owners == block_[block].pins; }
+  /** Blocks that sessions alone own. */
+  int64_t pinned() const { return pinned_; }
 
   /** From now on the block's content is kept when its last owner lets go of it, until the block is reclaimed. */
   void keep(int32_t block) { block_[block].kept = true; }
@@ -53,7 +61,7 @@ class BlockAllocator {
 
  private:
   struct Block {
-    int32_t owners = 0;
+    int32_t owners = 0, pins = 0;  // of the owners, those that are sessions
     bool kept = false;
     int32_t older = -1, newer = -1;  // neighbours among the idle
   };
@@ -66,7 +74,7 @@ class BlockAllocator {
   KvPool& pool_;
   int64_t chunk_;
   bool refused_ = false;
-  int64_t used_ = 0, idle_ = 0;
+  int64_t used_ = 0, idle_ = 0, pinned_ = 0;
   std::vector<int32_t> free_;  // the most recently freed last: it is reused first, while caches still hold it
   std::vector<Block> block_;   // [blocks of the pool]
   int32_t oldest_ = -1, newest_ = -1;

@@ -52,8 +52,37 @@ void Engine::cancel(int64_t id) { post(Cancel{id}); }
 
 void Engine::verdict(int64_t id, int32_t token) { post(Verdict{id, token}); }
 
+int64_t Engine::create_session() {
+  const std::lock_guard lock(mutex_);
+  const int64_t id = next_session_++;
+  enqueue(CreateSession{id});
+  return id;
+}
+
+int64_t Engine::fork_session(int64_t from) {
+  const std::lock_guard lock(mutex_);
+  const int64_t id = next_session_++;
+  enqueue(ForkSession{from, id});
+  return id;
+}
+
+void Engine::drop_session(int64_t id) { post(DropSession{id}); }
+
+int64_t Engine::ask(SessionCall call) {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return 0;
+  const int64_t number = call.call = next_call_++;
+  enqueue(std::move(call));
+  return number;
+}
+
 void Engine::post(Command command) {
   const std::lock_guard lock(mutex_);
+  enqueue(std::move(command));
+}
+
+/** With the lock held. */
+void Engine::enqueue(Command command) {
   if (ended_) return;
   commands_.emplace_back(std::move(command));
   changed_.notify_one();
@@ -117,7 +146,8 @@ std::optional<Failure> Engine::serve() {
                                    .max_queue = loaded.max_queue,
                                    .target_inter_token_ms = spec_.target_inter_token_ms,
                                    .prefix_cache = spec_.prefix_cache,
-                                   .host_kv_memory = spec_.host_kv_memory};
+                                   .host_kv_memory = spec_.host_kv_memory,
+                                   .session_kv_share = spec_.session_kv_share};
     const auto report = [this](const EngineStats& stats) {
       publish(stats);
       events_.flush();
@@ -178,6 +208,14 @@ void Engine::apply(Generator& generator, Command command) {
     generator.cancel(cancel->id);
   } else if (const auto* verdict = std::get_if<Verdict>(&command)) {
     generator.verdict(verdict->id, verdict->token);
+  } else if (const auto* create = std::get_if<CreateSession>(&command)) {
+    generator.create_session(create->id);
+  } else if (const auto* fork = std::get_if<ForkSession>(&command)) {
+    generator.fork_session(fork->from, fork->id);
+  } else if (const auto* drop = std::get_if<DropSession>(&command)) {
+    generator.drop_session(drop->id);
+  } else if (auto* call = std::get_if<SessionCall>(&command)) {
+    generator.answer(std::move(*call));
   }
 }
 
@@ -189,6 +227,7 @@ void Engine::publish(const EngineStats& stats) {
 void Engine::reject(const std::vector<Command>& commands, const Failure& failure) {
   for (const Command& command : commands) {
     if (const auto* request = std::get_if<Request>(&command)) events_.push(ErrorEvent{request->id, failure});
+    if (const auto* call = std::get_if<SessionCall>(&command)) events_.push(SessionReply{call->call, failure});
   }
 }
 

@@ -16,6 +16,7 @@
 #include "engine/generator.h"
 #include "engine/loader.h"
 #include "engine/request.h"
+#include "engine/session_call.h"
 
 namespace r1 {
 
@@ -34,6 +35,14 @@ class Engine {
   int64_t submit(Request request);
   void cancel(int64_t id);
   void verdict(int64_t id, int32_t token);
+
+  /** The new session's id, from 1. */
+  int64_t create_session();
+  int64_t fork_session(int64_t from);
+  void drop_session(int64_t id);
+  /** A SessionReply with the returned number follows; 0 when the engine has been disposed and no event can follow. */
+  int64_t ask(SessionCall call);
+
   std::vector<Event> drain() { return events_.drain(); }
   EngineStats stats() const;
   void dispose();
@@ -46,9 +55,19 @@ class Engine {
     int64_t id;
     int32_t token;
   };
-  using Command = std::variant<Request, Cancel, Verdict>;
+  struct CreateSession {
+    int64_t id;
+  };
+  struct ForkSession {
+    int64_t from, id;
+  };
+  struct DropSession {
+    int64_t id;
+  };
+  using Command = std::variant<Request, Cancel, Verdict, CreateSession, ForkSession, DropSession, SessionCall>;
 
   void post(Command command);
+  void enqueue(Command command);
   std::vector<Command> take_commands();
   void wait(std::optional<Clock::time_point> deadline);
   void run();
@@ -67,7 +86,7 @@ class Engine {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<Command> commands_;
-  int64_t next_id_ = 1;
+  int64_t next_id_ = 1, next_session_ = 1, next_call_ = 1;
   bool ended_ = false;
   EngineStats stats_;
 

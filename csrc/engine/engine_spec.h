@@ -51,6 +51,7 @@ struct EngineSpec {
   double target_inter_token_ms = 0;
   bool prefix_cache = true;
   int64_t host_kv_memory = 0;
+  double session_kv_share = 0.5;
 };
 
 }  // namespace r1

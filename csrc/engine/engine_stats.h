@@ -14,6 +14,7 @@ struct EngineStats {
   int64_t running = 0, waiting = 0, preempted = 0, swapped = 0;
   int64_t kv_blocks = 0, kv_blocks_used = 0, kv_blocks_cached = 0, kv_blocks_free = 0, kv_blocks_max = 0;
   int64_t block_bytes = 0;
+  int64_t sessions = 0, session_blocks = 0;
   int64_t steps = 0, prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, preemptions = 0;
   double step_ms = 0, inter_token_ms = 0, host_ms_per_step = 0, tokens_per_second = 0;
   Limits limits{.sequences = 0, .step_tokens = 0};

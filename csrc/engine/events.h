@@ -1,5 +1,6 @@
 // What the engine tells JavaScript (lib/native.ts's NativeEvent), and the queue it waits in.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,7 +20,22 @@ struct Failure {
   std::string message;
 };
 
-enum class PressureAction : uint8_t { kSwapped, kRecomputed, kRestored, kSmallerBatch };
+enum class PressureAction : uint8_t {
+  kSwapped,
+  kRecomputed,
+  kRestored,
+  kSmallerBatch,
+  kSessionSwapped,
+  kSessionDropped
+};
+
+/** Of a session. */
+struct SessionState {
+  std::vector<int32_t> tokens;
+  std::vector<int32_t> decoded;  // begin and end of each range of tokens that the decode class has computed
+  int32_t computed = 0;          // tokens whose K and V exist
+  bool open = false;             // a request uses it
+};
 
 /** Milliseconds: waiting for admission, from there to the first token, from there to the end. */
 struct Timings {
@@ -41,6 +57,7 @@ struct EngineInfo {
   DeviceInfo device;
   int64_t weight_bytes = 0, workspace_bytes = 0;
   int64_t kv_bytes_per_token = 0, kv_max_bytes = 0;
+  DType kv_type = DType::kF32;
   int32_t context_length = 0;  // of a request; less than was asked for when the KV pool cannot hold that much
 };
 
@@ -87,11 +104,16 @@ struct ErrorEvent {
   int64_t id;
   Failure failure;
 };
-/** What was done because KV blocks are short (scheduler.h). */
+/** What was done because KV blocks are short (scheduler.h, session_store.h): `id` is a request's, or a session's. */
 struct PressureEvent {
   PressureAction action;
   int64_t id;
   int64_t blocks;
+};
+/** The answer to a SessionCall. */
+struct SessionReply {
+  int64_t call;
+  std::variant<std::monostate, SessionState, std::vector<std::byte>, Failure> result;
 };
 struct FailedEvent {
   Failure failure;
@@ -99,7 +121,7 @@ struct FailedEvent {
 struct DisposedEvent {};
 
 using Event = std::variant<ProgressEvent, ReadyEvent, LoadFailedEvent, TokensEvent, ScoresEvent, GateEvent, FinishEvent,
-                           CancelledEvent, ErrorEvent, PressureEvent, FailedEvent, DisposedEvent>;
+                           CancelledEvent, ErrorEvent, PressureEvent, SessionReply, FailedEvent, DisposedEvent>;
 
 /**
  * Events on their way to JavaScript. Consecutive token (or score) events of a request are merged, so what a slow reader

@@ -40,7 +40,8 @@ Generator::Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOption
       blocks_(kv),
       cache_(blocks_, options_.prefix_cache, [&](int32_t from, int32_t to) { backend.copy_block(kv, from, to); }),
       swap_(backend, kv, options_.host_kv_memory),
-      scheduler_(blocks_, cache_, swap_, options_.prefill_rows),
+      sessions_(backend, kv, blocks_, cache_, swap_, options_.session_kv_share),
+      scheduler_(blocks_, cache_, swap_, sessions_, options_.prefill_rows),
       runner_(backend, model, kv, stopping, options_.now),
       limits_(limit_options(options_)) {
   scheduler_.set_limits(limits_.current());
@@ -69,14 +70,17 @@ bool Generator::iterate() {
   return worked;
 }
 
-/** Tells of memory pressure, and sets the limits of the next round. */
+/** Keeps sessions to their share, tells of memory pressure, and sets the limits of the next round. */
 void Generator::end_round() {
   round_.now = options_.now();
   round_.running = scheduler_.running();
   round_.waiting = scheduler_.waiting();
-  round_.free_share = static_cast<double>(blocks_.available()) / static_cast<double>(blocks_.capacity());
+  sessions_.limit();
+  const int64_t free = blocks_.available() + blocks_.pinned();
+  round_.free_share = static_cast<double>(free) / static_cast<double>(blocks_.capacity());
   round_.preempted = false;
   int64_t victim = 0;
+  for (PressureEvent& step : sessions_.take_pressure()) events_.push(step);
   for (PressureEvent& step : scheduler_.take_pressure()) {
     if (step.action != PressureAction::kRestored) {
       ++meter_.preemptions;
@@ -203,6 +207,8 @@ EngineStats Generator::stats() const {
                     .kv_blocks_free = blocks_.unused(),
                     .kv_blocks_max = blocks_.capacity(),
                     .block_bytes = blocks_.layout().block_bytes(),
+                    .sessions = sessions_.size(),
+                    .session_blocks = blocks_.pinned(),
                     .cached_tokens = scheduler_.cached_tokens(),
                     .limits = limits_.current()};
   meter_.fill(stats);

@@ -15,6 +15,8 @@
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/scheduler.h"
+#include "engine/session_call.h"
+#include "engine/session_store.h"
 #include "engine/step_runner.h"
 #include "engine/swap_space.h"
 
@@ -29,7 +31,8 @@ struct GeneratorOptions {
   int64_t max_queue = 1;              // requests that wait
   double target_inter_token_ms = 0;   // 0: none
   bool prefix_cache = true;
-  int64_t host_kv_memory = 0;                           // bytes for swapped sequences
+  int64_t host_kv_memory = 0;                           // bytes for swapped sequences and sessions
+  double session_kv_share = 0.5;                        // of the KV pool that idle sessions may pin
   std::function<Clock::time_point()> now = Clock::now;  // tests bring a clock of their own
 };
 
@@ -43,6 +46,13 @@ class Generator {
   void submit(Request request);
   void cancel(int64_t id);
   void verdict(int64_t id, int32_t token);
+
+  void create_session(int64_t id);
+  /** As it was after its last ended request. Makes none when there is no such session. */
+  void fork_session(int64_t from, int64_t id);
+  void drop_session(int64_t id);
+  /** A SessionReply follows; never throws for what is wrong with the call. */
+  void answer(SessionCall call);
 
   /**
    * Admits what can start, runs the decode steps and one prefill step, emits what came of them. False when there was
@@ -63,10 +73,13 @@ class Generator {
   const BlockAllocator& blocks() const { return blocks_; }
   const PrefixCache& cache() const { return cache_; }
   const SwapSpace& swap() const { return swap_; }
+  const SessionStore& sessions() const { return sessions_; }
 
  private:
   std::unique_ptr<Sequence> open(Request request);
   void check_fits(const Request& request) const;
+  void check_session(const Request& request) const;
+  void check_content(const SessionCall::Fill& content) const;
   bool has_room();
   void run(const StepPlan& plan);
   void take_scores(Sequence& s, const StepPart& part, const SampleResult* results);
@@ -91,6 +104,7 @@ class Generator {
   BlockAllocator blocks_;
   PrefixCache cache_;
   SwapSpace swap_;
+  SessionStore sessions_;
   Scheduler scheduler_;
   StepRunner runner_;
   BatchLimits limits_;

@@ -52,8 +52,7 @@ bool Generator::has_room() {
 
 std::unique_ptr<Sequence> Generator::open(Request request) {
   check_fits(request);
-  R1_CHECK(request.session == 0, ErrorCode::kUnsupported,
-           "Session " + std::to_string(request.session) + " is not known to this engine.");
+  check_session(request);
   R1_CHECK(has_room(), ErrorCode::kOverloaded,
            "The queue is full: " + std::to_string(options_.max_queue) + " requests wait (maxQueue) and " +
                std::to_string(scheduler_.running()) +
@@ -86,6 +85,7 @@ void Generator::submit(Request request) {
     return;
   }
   Sequence& s = *sequence;
+  if (s.request.session != 0) sessions_.open(s);
   scheduler_.add(std::move(sequence));
   const bool nothing_to_do = s.request.score ? s.prompt_length < 2 : s.request.max_new_tokens <= 0;
   if (nothing_to_do) finish(s, false);

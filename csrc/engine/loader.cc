@@ -33,6 +33,8 @@ void check_spec(const EngineSpec& spec) {
            "maxQueue and targetInterTokenMs must be at least 0.");
   R1_CHECK(spec.kv_memory >= 0 && spec.memory_limit >= 0 && spec.host_kv_memory >= 0, ErrorCode::kInvalidArgument,
            "kvMemory, memoryLimit and hostKvMemory must be at least 0.");
+  R1_CHECK(spec.session_kv_share >= 0 && spec.session_kv_share <= 0.9, ErrorCode::kInvalidArgument,
+           "sessionKvShare must be from 0 to 0.9.");
 }
 
 std::shared_ptr<TensorSource> make_source(const PartSpec& part, const std::vector<std::shared_ptr<TensorFile>>& files,
@@ -121,6 +123,7 @@ LoadedModel load_model(const EngineSpec& spec, const BackendFactory& factory, co
                  .workspace_bytes = plan.workspace_bytes,
                  .kv_bytes_per_token = model_plan.kv.bytes_per_token(),
                  .kv_max_bytes = plan.kv_max_bytes,
+                 .kv_type = model_plan.kv.dtype,
                  .context_length =
                      static_cast<int32_t>(std::min<int64_t>(spec.context_length, plan.kv_max_blocks * kKvBlockTokens))};
   at.stage = LoadStage::kWarmup;

@@ -21,7 +21,7 @@ PrefixCache::PrefixCache(BlockAllocator& blocks, bool enabled, std::function<voi
 /** Tokens at the start of a prompt that need not be computed: all, but for a last one that gives logits. */
 int32_t PrefixCache::shareable_tokens(const Sequence& s) {
   const bool wants_logits = s.length() == s.prompt_length;
-  return s.prompt_length - (wants_logits ? 1 : 0);
+  return std::min(s.cacheable, s.prompt_length - (wants_logits ? 1 : 0));
 }
 
 PrefixCache::Name PrefixCache::name_of(uint64_t parent, const int32_t* tokens) {
@@ -107,7 +107,7 @@ void PrefixCache::copy_start(Sequence& s) {
 
 void PrefixCache::publish(Sequence& s) {
   if (!enabled_ || !s.request.cache) return;
-  const int32_t full = std::min(s.computed, s.prompt_length) / kKvBlockTokens;
+  const int32_t full = std::min(s.computed, s.cacheable) / kKvBlockTokens;
   for (; s.chained < full; ++s.chained) {
     const int32_t own = s.blocks[s.chained], known = find(s, s.chained);
     const int32_t block = known < 0 ? insert(s, s.chained, kKvBlockTokens) : known;
@@ -116,8 +116,9 @@ void PrefixCache::publish(Sequence& s) {
     s.blocks[s.chained] = block;
     blocks_.release(own);
   }
-  const int32_t tail = s.prompt_length - s.chained * kKvBlockTokens;
-  if (s.computed < s.prompt_length || tail < kWorthCopying || closest(s, s.chained, tail).second == tail) return;
+  const int32_t tail = s.cacheable - s.chained * kKvBlockTokens;
+  if (s.computed < s.cacheable || tail < kWorthCopying || tokens_of(s.blocks[s.chained]) > 0) return;
+  if (closest(s, s.chained, tail).second == tail) return;
   insert(s, s.chained, tail);
 }
 
@@ -174,7 +175,7 @@ bool PrefixCache::computes_next_of(const Sequence& s, const Sequence& other, int
   if (!uses(s) || !other.request.cache) return false;
   if (s.chained != other.chained || s.chained >= shareable_tokens(s) / kKvBlockTokens) return false;
   const int32_t begin = s.chained * kKvBlockTokens;
-  if (end < begin + kKvBlockTokens || other.prompt_length < begin + kKvBlockTokens) return false;
+  if (end < begin + kKvBlockTokens || other.cacheable < begin + kKvBlockTokens) return false;
   const bool same_start = s.chained > 0 ? s.blocks[s.chained - 1] == other.blocks[s.chained - 1]
                                         : root_key(s.request) == root_key(other.request);
   return same_start &&

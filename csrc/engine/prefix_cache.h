@@ -20,12 +20,12 @@ namespace r1 {
  * else that its K and V depend on (the tenant's salt; an adapter and a mask would belong there). Names are compared
  * token by token, not by their hash alone, so that no collision can serve another prompt's content.
  *
- * Only prompt positions, computed by the prefill class, enter, and they enter as soon as they are computed: full
+ * Only prompt positions, computed by the prefill class, enter (of a session's those before its first generated token),
+ * and they enter as soon as they are computed: full
  * blocks, which sequences then share, and the last block of a prompt with the tokens it has, its tail. Cached tokens
  * are never written again: rows are appended behind the computed tokens, so a full block is never written, and a tail
  * only behind its tokens and by the one sequence that owns it. Others copy what they can use of a tail, or of a block
- * of which they share the first tokens, before they write: that is the copy on write, and what the fork of a session
- * would do too.
+ * of which they share the first tokens, before they write: that is the copy on write, as sessions do it too.
  *
  * An owner of a block owns the blocks before it too, so blocks come to be idle from the end of a prompt to its start,
  * and the least recently used one never has another behind it.

@@ -16,28 +16,7 @@ int64_t tokens_at_start(const Sequence& s) {
   return s.request.score ? s.length() : std::min(s.length() + 1, std::max(s.max_length, s.length()));
 }
 
-/** The rows of a prompt's chunk [first, end) that want logits. */
-StepPart prompt_part(Sequence& s, int32_t first, int32_t end) {
-  StepPart part{.sequence = &s, .first = first, .rows = end - first, .logits_from = end, .logits_end = end};
-  if (s.request.score) {  // row i gives the log-probability of token i + 1; what was told before a preemption is not
-                          // told again
-    part.logits_from = std::max(first, s.scored - 1);
-    part.logits_end = std::min(end, s.prompt_length - 1);
-  } else if (end == s.prompt_length && s.length() == s.prompt_length) {
-    part.logits_from = end - 1;
-  }
-  return part;
-}
-
-constexpr int32_t kOldestShare = 4;  // one part in so many of a step's prompt rows is the oldest prompt's
-
 }  // namespace
-
-void StepPlan::add(const StepPart& part) {
-  parts.push_back(part);
-  rows += part.rows;
-  logit_rows += part.logit_count();
-}
 
 void Scheduler::insert(List& list, std::unique_ptr<Sequence> sequence) {
   const auto at = std::upper_bound(list.begin(), list.end(), sequence,
@@ -58,13 +37,19 @@ std::unique_ptr<Sequence> Scheduler::remove(int64_t id) {
     for (size_t i = 0; i < list->size(); ++i) {
       if ((*list)[i]->request.id != id) continue;
       std::unique_ptr<Sequence> sequence = take(*list, i);
-      leave_waiting(*sequence);
-      swap_.release(sequence->saved);
-      blocks_.release(sequence->blocks);
+      leave(*sequence);
       return sequence;
     }
   }
   return nullptr;
+}
+
+/** What it holds goes to its session, or is free. */
+void Scheduler::leave(Sequence& s) {
+  leave_waiting(s);
+  sessions_.hand_over(s);
+  swap_.release(s.saved);
+  blocks_.release(s.blocks);
 }
 
 Sequence* Scheduler::find(int64_t id) const {
@@ -92,18 +77,21 @@ void Scheduler::admit(Clock::time_point now) {
       continue;
     }
     if (!alone) return;
-    leave_waiting(s);
-    swap_.release(s.saved);
+    leave(s);
     starved_.push_back(take(waiting_, i));
   }
 }
 
-/** Blocks for all of its tokens, cached ones as far as there are any; all or nothing. */
+/** Blocks for all of its tokens, its session's and cached ones as far as there are any; all or nothing. */
 bool Scheduler::take_blocks(Sequence& s) {
+  sessions_.lend(s);
   cache_.adopt(s);
-  const int64_t needed = blocks_for(tokens_at_start(s)), missing = needed - static_cast<int64_t>(s.blocks.size());
   // One block is left for each running sequence, or the newcomer would soon be preempted.
-  if (missing + running() <= blocks_.available() && blocks_.extend(s.blocks, needed)) return true;
+  if (sessions_.extend(s.blocks, blocks_for(tokens_at_start(s)), running())) {
+    sessions_.copy_last(s);
+    return true;
+  }
+  sessions_.take_back(s);
   blocks_.release(s.blocks);
   s.chained = 0;
   s.computed = s.saved_tokens;
@@ -124,7 +112,7 @@ void Scheduler::start(size_t index, Clock::time_point now) {
   insert(running_, std::move(s));
 }
 
-/** Counts the prompt tokens that have just been found in the cache, if they were not computed before. */
+/** Counts the prompt tokens that its session or the cache had, if they were not computed before. */
 void Scheduler::note_cached(Sequence& s) {
   const int32_t now = std::min(s.computed, s.prompt_length);
   if (now <= s.covered) return;
@@ -144,7 +132,7 @@ void Scheduler::leave_waiting(Sequence& s) {
 void Scheduler::preempt(size_t index) {
   std::unique_ptr<Sequence> s = take(running_, index);
   const auto held = static_cast<int64_t>(s->blocks.size());
-  const bool swapped = s->computed > 0 && swap_.save(s->blocks, blocks_for(s->computed), s->saved);
+  const bool swapped = s->computed > 0 && sessions_.swap_out(s->blocks, blocks_for(s->computed), s->saved);
   s->saved_tokens = swapped ? s->computed : 0;
   s->computed = s->saved_tokens;
   blocks_.release(s->blocks);
@@ -162,12 +150,12 @@ void Scheduler::preempt(size_t index) {
 bool Scheduler::secure_blocks(size_t index) {
   Sequence& s = *running_[index];
   const int64_t needed = blocks_for(s.length());
-  while (!blocks_.extend(s.blocks, needed)) {
+  while (!sessions_.extend(s.blocks, needed, 0)) {
     const size_t victim = running_.size() - 1;
     if (running_.size() == 1) {  // nobody left to take from
       blocks_.forget_refusal();
-      if (blocks_.extend(s.blocks, needed)) break;
-      blocks_.release(s.blocks);
+      if (sessions_.extend(s.blocks, needed, 0)) break;
+      leave(s);
       starved_.push_back(take(running_, index));
       return false;
     }
@@ -175,113 +163,6 @@ bool Scheduler::secure_blocks(size_t index) {
     if (victim == index) return false;
   }
   return true;
-}
-
-// ---- what they compute
-
-std::vector<StepPlan> Scheduler::plan_decode() {
-  for (size_t i = 0; i < running_.size();) {
-    if (!running_[i]->wants_decode() || secure_blocks(i)) ++i;
-  }
-  std::vector<StepPlan> plans;
-  StepPlan anew;
-  for (const auto& sequence : running_) {
-    Sequence& s = *sequence;
-    if (!s.wants_decode()) continue;
-    const int32_t rows = std::min(s.length() - s.computed, kMaxDecodeRows), end = s.computed + rows;
-    // Only the newest token's logits are of use.
-    const StepPart part{.sequence = &s,
-                        .first = s.computed,
-                        .rows = rows,
-                        .logits_from = end == s.length() ? end - 1 : end,
-                        .logits_end = end};
-    if (s.length() - s.computed > 1) {
-      if (anew.parts.empty()) anew.add(part);
-      continue;
-    }
-    if (plans.empty() || plans.back().rows == kMaxDecodeRows) plans.emplace_back();
-    plans.back().add(part);
-  }
-  if (!anew.parts.empty()) plans.push_back(std::move(anew));
-  return plans;
-}
-
-StepPlan Scheduler::plan_prefill(bool beside) {
-  grants_.clear();
-  found_ = false;
-  int32_t rows = beside ? std::min(limits_.step_tokens, prefill_rows_) : prefill_rows_;
-  for (size_t first = 0, end = 0; first < running_.size() && rows > 0; first = end) {
-    const int32_t priority = running_[first]->request.priority;
-    for (end = first; end < running_.size() && running_[end]->request.priority == priority;) ++end;
-    rows -= grant_priority(first, end, rows);
-  }
-  StepPlan plan;
-  plan.numeric_class = NumericClass::kPrefill;
-  plan.rows_left = rows == 0;
-  plan.found = found_;
-  bool gated = false;
-  for (const auto& [sequence, end] : grants_) {
-    Sequence& s = *sequence;
-    const StepPart part = prompt_part(s, s.computed, end);
-    plan.rows_left |= end < s.prompt_length;
-    gated |= s.request.gated && part.logit_count() > 0;
-    // Logits that JavaScript wants must still be there when the step is over, and the buffer holds kMaxLogitRows.
-    if (gated && plan.rows > 0 && plan.logit_rows + part.logit_count() > kMaxLogitRows) break;
-    plan.add(part);
-  }
-  return plan;
-}
-
-/** Hands out up to `rows` rows to the prompts of running_[first, end), which are of one priority. How many it did. */
-int32_t Scheduler::grant_priority(size_t first, size_t end, int32_t rows) {
-  candidates_.clear();
-  for (size_t i = first; i < end; ++i) {
-    Sequence& s = *running_[i];
-    if (!s.wants_prefill()) continue;
-    const int32_t before = s.computed;
-    cache_.adopt(s);  // others may have computed what comes next
-    cache_.copy_start(s);
-    found_ |= s.computed > before;
-    note_cached(s);
-    if (s.wants_prefill()) candidates_.push_back(&s);
-  }
-  if (candidates_.empty()) return 0;
-  int32_t left = rows;
-  if (candidates_.size() > 1) {
-    left -= grant(*candidates_.front(),
-                  std::max(rows / kOldestShare / kKvBlockTokens * kKvBlockTokens, std::min(rows, kKvBlockTokens)));
-    std::sort(candidates_.begin(), candidates_.end(), [](const Sequence* a, const Sequence* b) {
-      const int32_t left_a = a->prompt_length - a->computed, left_b = b->prompt_length - b->computed;
-      return left_a != left_b ? left_a < left_b : a->request.id < b->request.id;
-    });
-  }
-  for (Sequence* s : candidates_) {
-    if (left == 0) break;
-    left -= grant(*s, left);
-  }
-  return rows - left;
-}
-
-/** Up to `rows` more rows of a prompt, to the end of a block where it does not end itself. How many it got. */
-int32_t Scheduler::grant(Sequence& s, int32_t rows) {
-  auto grant = std::find_if(grants_.begin(), grants_.end(), [&](const Grant& g) { return g.sequence == &s; });
-  if (grant == grants_.end()) {
-    for (const Grant& g : grants_) {
-      if (cache_.computes_next_of(s, *g.sequence, g.end)) return 0;
-    }
-    grant = grants_.insert(grant, {.sequence = &s, .end = s.computed});
-  }
-  const int32_t first = grant->end, end = std::min(s.prompt_length, first + rows);
-  const int32_t whole = end / kKvBlockTokens * kKvBlockTokens;
-  grant->end = end < s.prompt_length && whole > first ? whole : end;
-  return grant->end - first;
-}
-
-void Scheduler::computed(const StepPart& part) {
-  Sequence& s = *part.sequence;
-  s.computed = part.first + part.rows;
-  s.covered = std::max(s.covered, std::min(s.computed, s.prompt_length));
-  if (part.first < s.prompt_length) cache_.publish(s);
 }
 
 }  // namespace r1

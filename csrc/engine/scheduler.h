@@ -10,6 +10,7 @@
 #include "engine/events.h"
 #include "engine/prefix_cache.h"
 #include "engine/sequence.h"
+#include "engine/session_store.h"
 #include "engine/swap_space.h"
 
 namespace r1 {
@@ -41,17 +42,18 @@ struct StepPlan {
  * lowest priority: that one gives up its blocks and waits again, at the head of its priority, being older than all
  * others that wait. Its blocks are copied to the swap space and back where that has room; otherwise it is computed
  * anew: its prompt by the prefill class, its output by the decode class, hence bit for bit as before. The oldest of the
- * highest priority is never preempted, so it ends, and so do the others, one after the other.
+ * highest priority is never preempted, so it ends, and so do the others, one after the other. Before anybody waits or
+ * gives way, sessions give up blocks (session_store.h).
  */
 class Scheduler {
  public:
-  Scheduler(BlockAllocator& blocks, PrefixCache& cache, SwapSpace& swap, int32_t prefill_rows)
-      : blocks_(blocks), cache_(cache), swap_(swap), prefill_rows_(prefill_rows) {}
+  Scheduler(BlockAllocator& blocks, PrefixCache& cache, SwapSpace& swap, SessionStore& sessions, int32_t prefill_rows)
+      : blocks_(blocks), cache_(cache), swap_(swap), sessions_(sessions), prefill_rows_(prefill_rows) {}
 
   void set_limits(const Limits& limits) { limits_ = limits; }
 
   void add(std::unique_ptr<Sequence> sequence);
-  /** Takes a sequence out wherever it is and frees its blocks; null when there is none of this id. */
+  /** Takes a sequence out wherever it is; its blocks go to its session or are freed. Null when there is none. */
   std::unique_ptr<Sequence> remove(int64_t id);
   Sequence* find(int64_t id) const;
 
@@ -59,7 +61,7 @@ class Scheduler {
   void admit(Clock::time_point now);
   /**
    * Steps for every sequence that has generated tokens to compute: one row each, as few steps as kMaxDecodeRows allows;
-   * and for the first that is being computed anew, one step of up to kMaxDecodeRows of its rows.
+   * and for the first that computes earlier ones anew, one step of up to kMaxDecodeRows of its rows.
    */
   std::vector<StepPlan> plan_decode();
   /**
@@ -86,7 +88,7 @@ class Scheduler {
   /** Of those that wait: how many have run before, and how many of these were copied to the swap space. */
   int64_t preempted() const { return preempted_; }
   int64_t swapped() const { return swapped_; }
-  /** Prompt tokens that the prefix cache had. */
+  /** Prompt tokens that sessions or the prefix cache had. */
   int64_t cached_tokens() const { return cached_tokens_; }
   /** Sequences in the order they are served, running ones first. */
   template <class F>
@@ -106,6 +108,7 @@ class Scheduler {
 
   static void insert(List& list, std::unique_ptr<Sequence> sequence);
   static std::unique_ptr<Sequence> take(List& list, size_t index);
+  void leave(Sequence& s);
   bool take_blocks(Sequence& s);
   void start(size_t index, Clock::time_point now);
   bool secure_blocks(size_t index);
@@ -118,6 +121,7 @@ class Scheduler {
   BlockAllocator& blocks_;
   PrefixCache& cache_;
   SwapSpace& swap_;
+  SessionStore& sessions_;
   const int32_t prefill_rows_;
   Limits limits_;
   List running_, waiting_, starved_;

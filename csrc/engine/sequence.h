@@ -1,5 +1,6 @@
 // A request inside the engine: its tokens, its KV blocks, and how far the two have come.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,10 +12,15 @@
 
 namespace r1 {
 
+/** Tokens [begin, end) of a sequence. */
+struct TokenRange {
+  int32_t begin, end;
+};
+
 struct Sequence {
   Sequence(Request request_in, int32_t vocab) : request(std::move(request_in)), sampler(request, vocab) {
     tokens = request.prompt;
-    prompt_length = static_cast<int32_t>(tokens.size());
+    prompt_length = cacheable = static_cast<int32_t>(tokens.size());
   }
 
   Request request;
@@ -26,9 +32,16 @@ struct Sequence {
   int32_t max_length = 0;  // tokens at which it ends
   int32_t computed = 0;    // tokens [0, computed) have their K and V in `blocks`
   std::vector<int32_t> blocks;
+  int32_t cacheable = 0;       // tokens [0, cacheable) are, or will be, fit for the prefix cache
   int32_t chained = 0;         // blocks [0, chained) are in the prefix cache, and never written
   std::vector<int32_t> saved;  // host copies of blocks [0, saved.size()) while it is swapped out
   int32_t saved_tokens = 0;    // `computed` of that copy
+
+  // Of a request in a session: how far the prompt is what the session holds, and what of that the decode class has
+  // computed (session_store.h).
+  int32_t common = 0;
+  int32_t lent = 0;  // tokens whose K and V come from the session
+  std::vector<TokenRange> decoded;
 
   int32_t covered = 0;        // prompt tokens ever computed or found in the cache
   int32_t cached_tokens = 0;  // those of them that the cache had
@@ -43,9 +56,25 @@ struct Sequence {
 
   int32_t length() const { return static_cast<int32_t>(tokens.size()); }
   int32_t output_length() const { return length() - prompt_length; }
-  /** Prompt rows are missing: they are computed by the prefill class. */
-  bool wants_prefill() const { return computed < prompt_length; }
-  /** Rows of generated tokens are missing: they are computed by the decode class. */
+
+  /** Neighbours that are computed by the same class. */
+  struct Run {
+    NumericClass numeric_class;
+    int32_t end;
+  };
+  /** From token `index` on. Prompts are computed by the prefill class; what was generated, by the decode class. */
+  Run run_at(int32_t index) const {
+    const auto range = std::upper_bound(decoded.begin(), decoded.end(), index,
+                                        [](int32_t token, const TokenRange& r) { return token < r.end; });
+    if (range != decoded.end() && index >= range->begin) return {NumericClass::kDecode, range->end};
+    if (index >= prompt_length) return {NumericClass::kDecode, length()};
+    return {NumericClass::kPrefill, range != decoded.end() ? range->begin : prompt_length};
+  }
+  /** The next rows that are missing are those of the prefill class. */
+  bool wants_prefill() const {
+    return computed < prompt_length && run_at(computed).numeric_class == NumericClass::kPrefill;
+  }
+  /** The next rows that are missing are those of the decode class. */
   bool wants_decode() const { return !wants_prefill() && !awaiting_verdict && computed < length(); }
 };
 

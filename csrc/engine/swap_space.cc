@@ -21,6 +21,7 @@ bool SwapSpace::save(const std::vector<int32_t>& blocks, int64_t count, std::vec
   if (!reserve(count)) return false;
   slots.assign(free_.rbegin(), free_.rbegin() + count);
   free_.resize(free_.size() - count);
+  share(slots);
   copy(blocks, slots, 0, Direction::kSave);
   return true;
 }
@@ -49,10 +50,24 @@ void SwapSpace::copy(const std::vector<int32_t>& blocks, const std::vector<int32
   }
 }
 
-/** The next save gets neighbouring slots in the same order, so that copies of neighbouring blocks can be merged. */
+/** Last first: the next save gets neighbouring slots in the same order, so that copies of neighbours can be merged. */
 void SwapSpace::release(std::vector<int32_t>& slots) {
-  free_.insert(free_.end(), slots.rbegin(), slots.rend());
-  slots.clear();
+  while (!slots.empty()) release_last(slots);
+}
+
+void SwapSpace::release_last(std::vector<int32_t>& slots) {
+  if (--owners_[slots.back()] == 0) free_.push_back(slots.back());
+  slots.pop_back();
+}
+
+void SwapSpace::share(const std::vector<int32_t>& slots) {
+  for (const int32_t slot : slots) ++owners_[slot];
+}
+
+const void* SwapSpace::wait_for(int32_t slot) const {
+  char nothing = 0;
+  backend_.download(&nothing, &nothing, 0);  // waits for all work before it
+  return address(slot);
 }
 
 bool SwapSpace::reserve(int64_t count) {
@@ -74,6 +89,7 @@ bool SwapSpace::reserve(int64_t count) {
     for (int64_t i = added; i-- > 0;) slots.push_back(static_cast<int32_t>(slots_ + i));
     free_.insert(free_.begin(), slots.begin(), slots.end());
     slots_ += added;
+    owners_.resize(slots_);
   }
   return true;
 }

@@ -76,6 +76,7 @@ EngineSpec load_spec(const Napi::Object& from) {
   spec.target_inter_token_ms = number(from, "targetInterTokenMs");
   spec.prefix_cache = from.Get("prefixCache").ToBoolean();
   spec.host_kv_memory = static_cast<int64_t>(number(from, "hostKvMemory"));
+  spec.session_kv_share = number(from, "sessionKvShare");
   return spec;
 }
 

@@ -30,10 +30,10 @@ class VectorBuffer final : public Buffer {
 class RecordingPool final : public KvPool {
  public:
   RecordingPool(const RecordingBackend& backend, int64_t most)
-      : backend_(backend), slots_(static_cast<size_t>(most * kKvBlockTokens)) {
+      : backend_(backend), halves_(static_cast<size_t>(most * 2 * kKvBlockTokens)) {
     layout = kRecordingLayout;
     max_blocks = most;
-    base = slots_.data();
+    base = halves_.data();
   }
   void grow(int64_t wanted) override {
     R1_CHECK(wanted <= max_blocks, ErrorCode::kInternal, "the pool is asked to grow beyond its capacity");
@@ -43,7 +43,7 @@ class RecordingPool final : public KvPool {
 
  private:
   const RecordingBackend& backend_;
-  std::vector<Fingerprint> slots_;
+  std::vector<uint32_t> halves_;  // [block][K, V][token]
 };
 
 class RecordingModel final : public Model {
@@ -63,8 +63,6 @@ class RecordingModel final : public Model {
 void require(bool condition, const std::string& what) { R1_CHECK(condition, ErrorCode::kInternal, what); }
 
 }  // namespace
-
-static_assert(2 * 64 * 4 == kKvBlockTokens * sizeof(Fingerprint));
 
 Fingerprint next_fingerprint(Fingerprint before, int32_t token, NumericClass numeric_class) {
   return mix(before * 31 + static_cast<uint64_t>(token) * 2 + (numeric_class == NumericClass::kDecode ? 1 : 0) + 7);
@@ -148,16 +146,25 @@ void RecordingBackend::check_shape(const Step& step) const {
   }
 }
 
+Fingerprint RecordingBackend::fingerprint(int32_t block, int32_t slot) const {
+  const auto* at = static_cast<const uint32_t*>(pool_->base) + int64_t{block} * 2 * kKvBlockTokens + slot;
+  return at[0] | static_cast<Fingerprint>(at[kKvBlockTokens]) << 32;
+}
+
+void RecordingBackend::store(int32_t block, int32_t slot, Fingerprint value) {
+  auto* at = static_cast<uint32_t*>(pool_->base) + int64_t{block} * 2 * kKvBlockTokens + slot;
+  at[0] = static_cast<uint32_t>(value);
+  at[kKvBlockTokens] = static_cast<uint32_t>(value >> 32);
+}
+
 /** Writes the fingerprints of a sequence's rows; each reads the one before from the cache. */
 void RecordingBackend::append(const Step& step, const StepSequence& sequence) {
-  auto* slots = static_cast<Fingerprint*>(pool_->base);
-  const auto at = [&](int32_t slot) -> Fingerprint& {
-    return slots[int64_t{sequence.blocks[slot / kKvBlockTokens]} * kKvBlockTokens + slot % kKvBlockTokens];
-  };
+  const auto block = [&](int32_t slot) { return sequence.blocks[slot / kKvBlockTokens]; };
   for (int32_t row = sequence.first_row; row < sequence.first_row + sequence.rows; ++row) {
-    const int32_t slot = step.slots[row];
-    const Fingerprint before = slot == 0 ? kStart : at(slot - 1);
-    rows_[row] = at(slot) = next_fingerprint(before, step.tokens[row], step.numeric_class);
+    const int32_t slot = step.slots[row], last = slot - 1;
+    const Fingerprint before = slot == 0 ? kStart : fingerprint(block(last), last % kKvBlockTokens);
+    rows_[row] = next_fingerprint(before, step.tokens[row], step.numeric_class);
+    store(block(slot), slot % kKvBlockTokens, rows_[row]);
   }
 }
 

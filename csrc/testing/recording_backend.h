@@ -19,7 +19,7 @@ Fingerprint next_fingerprint(Fingerprint before, int32_t token, NumericClass num
 int32_t token_after(Fingerprint at, int32_t vocab);
 
 constexpr int32_t kRecordingVocab = 997;
-/** A block is one plane of 64 fingerprints. */
+/** A slot's fingerprint is in two halves, its K and its V. */
 constexpr KvLayout kRecordingLayout{.layers = 1, .kv_heads = 1, .head_dim = 1, .dtype = DType::kF32};
 
 struct RecordingOptions {
@@ -66,9 +66,13 @@ class RecordingBackend final : public Backend {
   void head(const HeadParams&) override {}
   void sample(const SampleParams&) override {}
 
+  /** What slot `slot` of a block holds. */
+  Fingerprint fingerprint(int32_t block, int32_t slot) const;
+
  private:
   void check_shape(const Step& step) const;
   void append(const Step& step, const StepSequence& sequence);
+  void store(int32_t block, int32_t slot, Fingerprint value);
 
   RecordingOptions options_;
   std::function<void(double)> advance_;

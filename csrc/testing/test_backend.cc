@@ -18,6 +18,14 @@ std::unique_ptr<Backend> create(const Napi::Object& from) {
                              text_or(from, "kernelFile", ""));
 }
 
+/** Out of (pool, layer, blocks, first, count). */
+KvTokens kv_tokens(const Napi::CallbackInfo& info) {
+  return {.blocks = info[2].As<Napi::Int32Array>().Data(),
+          .layer = info[1].ToNumber().Int32Value(),
+          .first = info[3].ToNumber().Int32Value(),
+          .count = info[4].ToNumber().Int32Value()};
+}
+
 }  // namespace
 
 BackendOptions backend_options(const Napi::Object& from) {
@@ -45,6 +53,8 @@ Napi::Function TestBackend::define(Napi::Env env) {
                          InstanceMethod("freeKv", &TestBackend::free_kv),
                          InstanceMethod("readKv", &TestBackend::read_kv),
                          InstanceMethod("writeKv", &TestBackend::write_kv),
+                         InstanceMethod("readTokens", &TestBackend::read_tokens),
+                         InstanceMethod("writeTokens", &TestBackend::write_tokens),
                          InstanceMethod("runOp", &TestBackend::run_op),
                          InstanceMethod("sampleBatch", &TestBackend::sample_batch),
                          InstanceMethod("dispose", &TestBackend::dispose),
@@ -177,6 +187,27 @@ void TestBackend::write_kv(const Napi::CallbackInfo& info) {
     R1_CHECK(static_cast<int64_t>(bytes.size()) == to.layout.plane_bytes(), ErrorCode::kInvalidArgument,
              "a KV plane has another size");
     backend(info.Env()).upload(plane(info, to), bytes.data(), to.layout.plane_bytes());
+  });
+}
+
+/** (pool, layer, blocks, first, count) → Uint8Array [token][K, V][kv_head][head_dim]. */
+Napi::Value TestBackend::read_tokens(const Napi::CallbackInfo& info) {
+  return translated(info.Env(), [&] {
+    const KvTokens tokens = kv_tokens(info);
+    std::vector<uint8_t> bytes(static_cast<size_t>(tokens.count * pool(info).layout.layer_bytes_per_token()));
+    backend(info.Env()).read_kv(pool(info), tokens, bytes.data());
+    return byte_array(info.Env(), bytes.data(), static_cast<int64_t>(bytes.size()));
+  });
+}
+
+/** (pool, layer, blocks, first, count, Uint8Array [token][K, V][kv_head][head_dim]) */
+void TestBackend::write_tokens(const Napi::CallbackInfo& info) {
+  translated(info.Env(), [&] {
+    const KvTokens tokens = kv_tokens(info);
+    const Bytes bytes = bytes_of(info[5], "bytes");
+    R1_CHECK(bytes.size == tokens.count * pool(info).layout.layer_bytes_per_token(), ErrorCode::kInvalidArgument,
+             "the tokens have another size");
+    backend(info.Env()).write_kv(pool(info), tokens, bytes.data);
   });
 }
 

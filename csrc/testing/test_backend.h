@@ -30,6 +30,8 @@ class TestBackend : public Napi::ObjectWrap<TestBackend> {
   void free_kv(const Napi::CallbackInfo& info);
   Napi::Value read_kv(const Napi::CallbackInfo& info);
   void write_kv(const Napi::CallbackInfo& info);
+  Napi::Value read_tokens(const Napi::CallbackInfo& info);
+  void write_tokens(const Napi::CallbackInfo& info);
   Napi::Value run_op(const Napi::CallbackInfo& info);
   Napi::Value sample_batch(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);

@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "binding/session_calls.h"
 #include "engine/generator.h"
 #include "testing/recording_backend.h"
 
@@ -21,6 +23,7 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
     int64_t id;
     int32_t first, rows, logits;
   };
+  struct Owners;
   struct Recorded {
     NumericClass numeric_class;
     Clock::time_point begin;
@@ -40,15 +43,34 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
   void set_memory(const Napi::CallbackInfo& info);
   Napi::Value expected(const Napi::CallbackInfo& info);
 
+  Napi::Value create_session(const Napi::CallbackInfo& info);
+  Napi::Value fork_session(const Napi::CallbackInfo& info);
+  void drop_session(const Napi::CallbackInfo& info);
+  void fail_all(const Napi::CallbackInfo& info);
+  Napi::Value session_state(const Napi::CallbackInfo& info) { return ask(info, state_call(info)); }
+  Napi::Value read_session(const Napi::CallbackInfo& info) { return ask(info, read_call(info)); }
+  Napi::Value fill_session(const Napi::CallbackInfo& info) { return ask(info, fill_call(info)); }
+  Napi::Value write_session(const Napi::CallbackInfo& info) { return ask(info, write_call(info)); }
+  Napi::Value seal_session(const Napi::CallbackInfo& info) { return ask(info, seal_call(info)); }
+  Napi::Value ask(const Napi::CallbackInfo& info, SessionCall call);
+  void take_events();
+
   void inspect(const Step& step);
   const Sequence& owner(const StepSequence& part) const;
   void check_part(const Step& step, const StepSequence& part, const Sequence& s) const;
   void check_blocks() const;
+  void check_chain(const Sequence& s) const;
+  void check_counts(const Owners& owners) const;
+  void check_sessions();
+  void check_content(const Session& session) const;
   void check_order() const;
   void check_idle() const;
 
   Clock::time_point clock_{};
-  int64_t next_id_ = 1;
+  int64_t next_id_ = 1, next_session_ = 1, next_call_ = 1;
+  int64_t rounds_ = 0;
+  std::vector<Event> waiting_events_;  // taken out of the queue, and not yet drained
+  std::vector<SessionReply> replies_;
   std::vector<Recorded> recorded_;
   bool record_ = false;
   std::atomic<bool> stopping_{false};

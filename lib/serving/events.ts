@@ -6,12 +6,15 @@ import type { ThresholdChange } from "./thresholds";
 export interface Pressure {
   /**
    * `swapped`: a request's keys and values were moved to host memory; `recomputed`: they were given up, and will be
-   * computed again; `restored`: they were copied back; `smaller-batch`: fewer requests run at a time from now on.
+   * computed again; `restored`: they were copied back; `smaller-batch`: fewer requests run at a time from now on;
+   * `session-swapped`, `session-dropped`: an idle session's were moved to host memory, or given up.
    */
-  action: "swapped" | "recomputed" | "restored" | "smaller-batch";
+  action: "swapped" | "recomputed" | "restored" | "smaller-batch" | "session-swapped" | "session-dropped";
   /** KV blocks of 64 tokens that were freed, or taken again. */
   blocks: number;
   bytes: number;
+  /** `id` of the session, where it was one's. */
+  session?: number;
 }
 
 /** What `model.on` reports, by name. */

@@ -45,9 +45,10 @@ export class Serving {
       (change) => this.events.emit("threshold", change),
     );
     this.events = new EventHub(warnings, (wanted) => (wanted ? monitor.start() : monitor.stop()));
-    client.onPressure = ({ action, blocks }) => {
+    client.onPressure = ({ action, blocks, id }) => {
       const bytes = blocks * (client.stats().blockBytes ?? 0);
-      this.events.emit("pressure", { action, blocks, bytes });
+      const session = action === "session-swapped" || action === "session-dropped" ? { session: id } : {};
+      this.events.emit("pressure", { action, blocks, bytes, ...session });
     };
   }
 

@@ -29,6 +29,7 @@ export interface ModelStats extends NativeStats {
 const noStats: NativeStats = {
   ...{ running: 0, waiting: 0, preempted: 0, swapped: 0 },
   ...{ kvBlocks: 0, kvBlocksUsed: 0, kvBlocksCached: 0, kvBlocksFree: 0, kvBlocksMax: 0, blockBytes: 0 },
+  ...{ sessions: 0, sessionBlocks: 0 },
   ...{ steps: 0, promptTokens: 0, cachedTokens: 0, generatedTokens: 0, preemptions: 0 },
   ...{ stepMs: 0, interTokenMs: 0, hostMsPerStep: 0, tokensPerSecond: 0 },
   limits: { sequences: 0, stepTokens: 0 },

@@ -175,7 +175,8 @@ export const escaped = (character: string): string =>
 /** Templates compare words (`message.type == "function"`): those stay as they are. */
 const isNoWord = (text: string) => !/^[\p{L}\p{N}_\s-]+$/u.test(text);
 
-function unusedCharacter(texts: readonly string[]): string {
+/** A private-use character that occurs in none of the texts. @throws TypeError when there is none left */
+export function unusedCharacter(texts: readonly string[]): string {
   const ranges = [
     [0xe000, 0xf8ff],
     [0xf0000, 0xffffd],

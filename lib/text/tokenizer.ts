@@ -115,33 +115,46 @@ export class Tokenizer {
     const { addSpecialTokens = true, parseSpecial = false } = checkEncodeOptions(options);
     const ids = parseSpecial
       ? await this.encodeStretchesAsync(text, undefined, signal)
-      : await this.#encodeInSlices(text, 0, new Slices(signal));
+      : await this.#encodeInSlices(text, true, new Slices(signal));
     return addSpecialTokens ? [...this.#before, ...ids, ...this.#after] : ids;
   }
 
-  /** Ids of text in which added tokens count as such, but for those that cross a barrier. @internal */
-  encodeStretches(text: string, barriers?: Barriers): number[] {
+  /**
+   * Ids of text in which added tokens count as such, but for those that cross a barrier.
+   *
+   * @param atStart whether the text begins the input, or continues it
+   * @internal
+   */
+  encodeStretches(text: string, barriers?: Barriers, atStart = true): number[] {
     const ids: number[] = [];
     for (const stretch of this.added.split(text, barriers))
       if (stretch.token) ids.push(stretch.token.id);
-      else for (const id of this.#encoder.encode(stretch.text, stretch.start === 0)) ids.push(id);
+      else for (const id of this.#encoder.encode(stretch.text, atStart && stretch.start === 0)) ids.push(id);
     return ids;
   }
 
   /** @internal */
-  async encodeStretchesAsync(text: string, barriers?: Barriers, signal?: AbortSignal): Promise<number[]> {
-    if (text.length < longText) return this.encodeStretches(text, barriers);
+  async encodeStretchesAsync(
+    text: string,
+    barriers?: Barriers,
+    signal?: AbortSignal,
+    atStart = true,
+  ): Promise<number[]> {
+    if (text.length < longText) return this.encodeStretches(text, barriers, atStart);
     const ids: number[] = [];
     const slices = new Slices(signal);
     for (const stretch of this.added.split(text, barriers))
       if (stretch.token) ids.push(stretch.token.id);
-      else for (const id of await this.#encodeInSlices(stretch.text, stretch.start, slices)) ids.push(id);
+      else {
+        const first = atStart && stretch.start === 0;
+        for (const id of await this.#encodeInSlices(stretch.text, first, slices)) ids.push(id);
+      }
     return ids;
   }
 
-  async #encodeInSlices(text: string, start: number, slices: Slices): Promise<number[]> {
+  async #encodeInSlices(text: string, atStart: boolean, slices: Slices): Promise<number[]> {
     const ids: number[] = [];
-    for (const piece of this.#encoder.pieces(text, start === 0)) {
+    for (const piece of this.#encoder.pieces(text, atStart)) {
       for (const id of this.#encoder.piece(piece)) ids.push(id);
       if (slices.over) await slices.next();
     }

@@ -33,6 +33,7 @@ describe("options", () => {
     [{ modelPath: tinyFolder, kvMemory: -1 }, RangeError, /kvMemory/],
     [{ modelPath: tinyFolder, memoryLimit: 1.5 }, RangeError, /memoryLimit/],
     [{ modelPath: tinyFolder, maxSequences: 0 }, RangeError, /maxSequences must be an integer from 1 to 1024/],
+    [{ modelPath: tinyFolder, sessionKvShare: 0.95 }, RangeError, /sessionKvShare must be a number from 0 to 0.9/],
     [{ modelPath: tinyFolder, threads: 0 }, RangeError, /threads/],
     [{ modelPath: tinyFolder, ropeScaling: "yarn" }, TypeError, /ropeScaling/],
     [{ modelPath: tinyFolder, ropeScaling: { factor: 4 } }, TypeError, /ropeScaling.rope_type must be a string/],

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { Conversation } from "../../lib/cli/chat";
+import { type ChatSession, Conversation } from "../../lib/cli/chat";
 import { AbortError, R1Error } from "../../lib/errors";
-import type { StreamPrompt } from "../../lib/prompts";
 import type { RequestOptions } from "../../lib/options";
 import type { FinishPart, Part, PartialResult } from "../../lib/results";
+import type { SessionOptions } from "../../lib/session/options";
 import type { Message } from "../../lib/text/messages";
 import { type TestIo, testIo } from "./run";
 
@@ -19,14 +19,43 @@ const finish: FinishPart = {
 
 type Answer = (messages: readonly Message[], options: RequestOptions) => AsyncGenerator<Part, void, undefined>;
 
-/** A model that answers as told, and keeps what it was asked. */
+/** A model whose sessions answer as told, and which keeps what they were asked. */
 function fakeModel(answer: Answer) {
   const asked: Message[][] = [];
-  const stream = (prompt: StreamPrompt, options: RequestOptions = {}) => {
-    asked.push([...(prompt as Message[])]);
-    return answer(prompt as Message[], options);
+  const saved: [string, Message[]][] = [];
+  let open = 0;
+  const createSession = ({ system, messages = [], keepReasoning = false }: SessionOptions): ChatSession => {
+    let said: Message[] = [
+      ...(system === undefined ? [] : [{ role: "system" as const, content: system }]),
+      ...messages,
+    ];
+    open++;
+    return {
+      get messages() {
+        return [...said];
+      },
+      system,
+      keepReasoning,
+      async *stream(content, options = {}) {
+        const now: Message[] = [...said, { role: "user", content: content as string }];
+        asked.push(now);
+        let text = "";
+        for await (const part of answer(now, options)) {
+          if (part.type === "text") text += part.text;
+          if (part.type === "finish") said = [...now, { role: "assistant", content: text }];
+          yield part;
+        }
+      },
+      async save(path) {
+        if (path.startsWith("none/")) throw new R1Error("E_NOT_FOUND", `${path} cannot be written.`);
+        saved.push([path, said]);
+      },
+      async dispose() {
+        open--;
+      },
+    };
   };
-  return { model: { stream }, asked };
+  return { model: { createSession }, asked, saved, open: () => open };
 }
 
 async function* say(...texts: string[]): AsyncGenerator<Part, void, undefined> {
@@ -51,8 +80,10 @@ const until = async (condition: () => boolean): Promise<void> => {
 };
 
 function hold(answer: Answer, io: TestIo, values: Record<string, unknown> = {}) {
-  const { model, asked } = fakeModel(answer);
-  return { ended: new Conversation(model, {}, values, io).hold(), asked };
+  const { model, asked, saved, open } = fakeModel(answer);
+  const options = { system: values.system, keepReasoning: values["keep-reasoning"] } as SessionOptions;
+  const conversation = new Conversation(model, model.createSession(options), {}, values, io);
+  return { ended: conversation.hold(), asked, saved, open };
 }
 
 describe("a conversation through a pipe", () => {
@@ -87,9 +118,44 @@ describe("a conversation through a pipe", () => {
     const { ended, asked } = hold(echo, io);
     io.stdin.end("/help\n/rest\n");
     await ended;
-    expect(io.stdout()).toContain("/reset   forget");
+    expect(io.stdout()).toContain("/reset         forget");
     expect(io.stderr()).toContain("unknown command /rest");
     expect(asked).toEqual([]);
+  });
+
+  it("is saved where it is told to, again there, and goes on where that fails", async () => {
+    const io = testIo();
+    const { ended, saved } = hold(echo, io);
+    io.stdin.end("/save\none\n/save my chat.r1session\n/save none/x\ntwo\n/save\n");
+    expect(await ended).toBe(0);
+    expect(saved.map(([path, said]) => [path, said.length])).toEqual([
+      ["my chat.r1session", 2],
+      ["my chat.r1session", 4],
+    ]);
+    expect(io.stderr()).toBe("r1: /save needs the name of a file.\nr1: none/x cannot be written.\n");
+    expect(io.stdout()).toContain("Saved as my chat.r1session.\nYou said two\n");
+  });
+
+  it("is saved where it came from, until it begins anew", async () => {
+    const io = testIo();
+    const { ended, saved } = hold(echo, io, { session: "from.r1session" });
+    io.stdin.end("/save\n/reset\n/save\n");
+    await ended;
+    expect(saved).toEqual([["from.r1session", []]]);
+    expect(io.stderr()).toContain("/save needs the name of a file");
+  });
+
+  it("forgets a question without an answer, unless reasoning is kept", async () => {
+    for (const keep of [false, true]) {
+      const io = testIo();
+      let calls = 0;
+      const think: Answer = (messages, options) => (calls++ === 0 ? say() : echo(messages, options));
+      const { ended, asked, open } = hold(think, io, { "keep-reasoning": keep });
+      io.stdin.end("one\ntwo\n");
+      await ended;
+      expect(asked[1].map(({ content }) => content)).toEqual(keep ? ["one", "", "two"] : ["two"]);
+      expect(open()).toBe(1);
+    }
   });
 
   it("goes on after an error, without the message that led to it", async () => {

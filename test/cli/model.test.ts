@@ -1,6 +1,7 @@
 /** Commands on a small checkpoint, and the program as a process. */
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeepSeekR1 } from "../../lib/model";
@@ -182,6 +183,32 @@ describe("r1 perplexity", () => {
 });
 
 describe("r1 chat", () => {
+  it("saves a conversation, and goes on with it in another process as it would have", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "r1-chat-"));
+    const file = join(folder, "chat.r1session");
+    const options = ["--show-reasoning", "--seed", "5", "--max-new-tokens", "8", "--ignore-eos"];
+    try {
+      for (const own of [[], ["--keep-reasoning"], ["--system", "Be kind."]]) {
+        const whole = await r1(["chat", ...device, ...own, ...options], { stdin: "one\ntwo\nthree\n" });
+        const first = await r1(["chat", ...device, ...own, ...options], { stdin: `one\ntwo\n/save ${file}\n` });
+        expect([first.code, first.stderr]).toEqual([0, ""]);
+        const second = await r1(["chat", ...device, ...options, "--session", file], { stdin: "three\n/save\n" });
+        expect([second.code, second.stderr]).toEqual([0, ""]);
+        const said = first.stdout.replace(`Saved as ${file}.\n`, "") + second.stdout.replace(`Saved as ${file}.\n`, "");
+        expect(said).toBe(whole.stdout);
+      }
+      const missing = await r1(["chat", ...device, "--session", join(folder, "none")], { stdin: "" });
+      expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/none could not be opened \(ENOENT\)/)]);
+      for (const flag of [["--system", "x"], ["--keep-reasoning"]])
+        expect(await r1(["chat", "--session", file, ...flag], { stdin: "" })).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining(`${flag[0]} cannot be given with --session`),
+        });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it("answers what comes through a pipe", async () => {
     const argv = ["chat", ...device, "--show-reasoning", "--seed", "5", "--max-new-tokens", "8", "--ignore-eos"];
     const { code, stdout, stderr } = await r1(argv, { stdin: "Hello\n/exit\n" });

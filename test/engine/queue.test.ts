@@ -89,7 +89,7 @@ describe("an engine", () => {
   it("refuses a session it does not know", async () => {
     await load({});
     await expect(run(client, request({ prompt: prompt(5), session: 7 }))).rejects.toMatchObject({
-      code: "E_UNSUPPORTED",
+      code: "E_BAD_INPUT",
       message: expect.stringContaining("Session 7"),
     });
   });

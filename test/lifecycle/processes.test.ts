@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { devices } from "../support/devices";
 import { type Ended, run } from "./spawn-child";
 
-const stages = ["loading", "idle", "streaming", "disposing"] as const;
+const stages = ["loading", "idle", "streaming", "talking", "disposing"] as const;
 
 /** How a process is to end. */
 const ends: Record<string, Partial<Ended>> = {
@@ -29,10 +29,13 @@ describe.each(devices)("on %s", (device) => {
     );
   });
 
-  it.each(["loading", "idle", "streaming"] as const)("a model dropped while %s is collected", async (stage) => {
-    const result = await run("child.cjs", { name: "drop", device, stage }, ["--expose-gc"]);
-    expect(result).toMatchObject({ code: 0, stdout: "done\n", stderr: "" });
-  });
+  it.each(["loading", "idle", "streaming", "talking"] as const)(
+    "a model dropped while %s is collected",
+    async (stage) => {
+      const result = await run("child.cjs", { name: "drop", device, stage }, ["--expose-gc"]);
+      expect(result).toMatchObject({ code: 0, stdout: "done\n", stderr: "" });
+    },
+  );
 
   it.each(stages.flatMap((stage) => ["return", "exit", "throw", "terminate"].map((action) => ({ stage, action }))))(
     "worker threads: $action while $stage",

@@ -54,6 +54,20 @@ const stages = {
     const other = model.generate("The lazy dog", long).catch((error) => error);
     await act({ model, stream, other });
   },
+  /** In a session: its second turn, a fork's, and a promise that the engine is to settle. */
+  async talking(api, device, act) {
+    const model = await api.DeepSeekR1.load(options(device));
+    const session = model.createSession({ keepReasoning: true });
+    await session.chat("The quick brown fox", { ...long, maxNewTokens: 100 });
+    const other = session
+      .fork()
+      .chat("The lazy dog", long)
+      .catch((error) => error);
+    const stream = session.stream("jumps over", long);
+    await stream.next();
+    session.save("/no/such/folder/x").catch(() => {});
+    await act({ model, stream, other });
+  },
   async disposing(api, device, act) {
     const model = await api.DeepSeekR1.load(options(device));
     const stream = model.stream({ text: "The quick brown fox" }, long);

@@ -7,6 +7,7 @@ import type {
   NativeEvent,
   NativeLoadSpec,
   NativeRequest,
+  NativeSessionState,
   NativeStats,
 } from "../../lib/native";
 
@@ -14,6 +15,7 @@ export const info: NativeEngineInfo = {
   device: { kind: "cpu", name: "fake", detail: "", totalBytes: 1, freeBytes: 1 },
   weightBytes: 10,
   kvBytesPerToken: 2,
+  kvType: "f32",
   kvMaxBytes: 1000,
   workspaceBytes: 5,
   contextLength: 500,
@@ -32,6 +34,8 @@ const noStats: NativeStats = {
   kvBlocksFree: 0,
   kvBlocksMax: 0,
   blockBytes: 0,
+  sessions: 0,
+  sessionBlocks: 0,
   steps: 0,
   promptTokens: 0,
   cachedTokens: 0,
@@ -95,6 +99,35 @@ export class FakeEngine implements NativeEngine {
   stats() {
     return { ...noStats, running: this.requests.size };
   }
+
+  readonly dropped: number[] = [];
+  #sessions = 0;
+
+  createSession(): number {
+    return ++this.#sessions;
+  }
+
+  forkSession(): number {
+    return ++this.#sessions;
+  }
+
+  dropSession(id: number): void {
+    this.dropped.push(id);
+  }
+
+  sessionState(): Promise<NativeSessionState> {
+    return Promise.resolve({ tokens: new Int32Array(), decoded: new Int32Array(), computed: 0, open: false });
+  }
+
+  readSession(): Promise<ArrayBuffer> {
+    return Promise.resolve(new ArrayBuffer(0));
+  }
+
+  async fillSession(): Promise<void> {}
+
+  async writeSession(): Promise<void> {}
+
+  async sealSession(): Promise<void> {}
 
   dispose(): void {
     this.disposeCalls++;

@@ -10,6 +10,7 @@ import type {
   NativeGpuStatus,
   NativeLoadSpec,
   NativeRequest,
+  NativeSessionState,
   NativeStats,
   Precision,
   StoredType,
@@ -187,6 +188,9 @@ export interface TestBackend {
   /** A plane [kv_head][token][head_dim]. */
   readKv(pool: number, layer: number, plane: "k" | "v", block: number): Float32Array;
   writeKv(pool: number, layer: number, plane: "k" | "v", block: number, values: Float32Array): void;
+  /** [token][K, V][kv_head][head_dim] of tokens [first, first + count) of a sequence with these blocks. */
+  readTokens(pool: number, layer: number, blocks: Int32Array, first: number, count: number): Uint8Array;
+  writeTokens(pool: number, layer: number, blocks: Int32Array, first: number, count: number, tokens: Uint8Array): void;
   /** Throws when the op touched a fence or an input. */
   runOp<Name extends keyof OpParams>(name: Name, step: TestStep, params: OpParams[Name]): OpOutputs[Name];
   /** `logits` [logit rows][vocab]; throws when they were changed. */
@@ -215,6 +219,8 @@ export interface TestEngineOptions {
   prefixCache?: boolean;
   /** Blocks of host memory to swap to. */
   hostBlocks?: number;
+  /** Of the pool, that idle sessions may pin (0.5). */
+  sessionKvShare?: number;
   /** Milliseconds that a step takes (1), and each of its rows (0). */
   stepMs?: number;
   rowMs?: number;
@@ -233,6 +239,17 @@ export interface TestEngine {
   submit(request: NativeRequest): number;
   cancel(id: number): void;
   verdict(id: number, token: number): void;
+  createSession(): number;
+  forkSession(id: number): number;
+  dropSession(id: number): void;
+  // As lib/native.ts has them, but at once.
+  sessionState(id: number): NativeSessionState;
+  readSession(id: number, layer: number, first: number, count: number): ArrayBuffer;
+  fillSession(id: number, tokens: Int32Array, decoded: Int32Array): void;
+  writeSession(id: number, layer: number, first: number, count: number, data: ArrayBuffer): void;
+  sealSession(id: number): void;
+  /** What a lost device does to the requests. */
+  failAll(): void;
   /** A round, and checks of every block and sequence afterwards. */
   iterate(): boolean;
   drain(): NativeEvent[];
@@ -243,8 +260,8 @@ export interface TestEngine {
   deadline(): number | null;
   /** Blocks that the device has memory for. */
   setMemory(blocks: number): void;
-  /** What such a request yields alone. */
-  expected(prompt: Int32Array, maxNewTokens: number, stopTokens: Int32Array): Int32Array;
+  /** What such a request yields alone, when the decode class computes the ranges `decoded` of its prompt. */
+  expected(prompt: Int32Array, maxNewTokens: number, stopTokens: Int32Array, decoded: Int32Array): Int32Array;
 }
 
 /** csrc/engine/batch_limits.h; what is absent is 0 or false. */

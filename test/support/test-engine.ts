@@ -1,5 +1,5 @@
 /** The engine's step loop on a backend that computes nothing (csrc/testing/test_engine.h), driven round by round. */
-import type { NativeEvent, NativeRequest, NativeStats } from "../../lib/native";
+import type { NativeEvent, NativeRequest, NativeSessionState, NativeStats } from "../../lib/native";
 import { request } from "./engine";
 import { type RecordedStep, type TestEngine, type TestEngineOptions, testAddon } from "./test-addon";
 
@@ -7,6 +7,8 @@ import { type RecordedStep, type TestEngine, type TestEngineOptions, testAddon }
 export interface Run {
   id: number;
   asked: NativeRequest;
+  /** Ranges of its prompt that its session's earlier requests have generated. */
+  decoded: Int32Array;
   submitted: number;
   tokens: number[];
   /** Of a score request. */
@@ -34,12 +36,32 @@ export class Simulation {
 
   submit(asked: Parameters<typeof request>[0]): Run {
     const whole = request(asked);
+    const decoded = whole.session === 0 ? new Int32Array() : this.#decodedOf(whole);
     const submitted = this.engine.now();
     const id = this.engine.submit(whole);
-    const run: Run = { id, asked: whole, submitted, tokens: [], scores: [], times: [] };
+    const run: Run = { id, asked: whole, decoded, submitted, tokens: [], scores: [], times: [] };
     this.runs.set(id, run);
     this.#drain();
     return run;
+  }
+
+  /** As far as the prompt begins with what the session holds, the last token excepted, what it has generated stays so. */
+  #decodedOf({ session, prompt }: NativeRequest): Int32Array {
+    let state: NativeSessionState;
+    try {
+      state = this.engine.sessionState(session);
+    } catch {
+      return new Int32Array(); // the request is refused
+    }
+    const { tokens, decoded } = state;
+    const most = Math.min(tokens.length, prompt.length - 1);
+    let common = 0;
+    while (common < most && tokens[common] === prompt[common]) common++;
+    const ranges: number[] = [];
+    for (let i = 0; i < decoded.length && decoded[i] < common; i += 2) {
+      ranges.push(decoded[i], Math.min(decoded[i + 1], common));
+    }
+    return Int32Array.from(ranges);
   }
 
   cancel(run: Run): void {
@@ -66,8 +88,8 @@ export class Simulation {
   }
 
   /** What the request yields alone. */
-  expected({ asked }: Run): number[] {
-    return Array.from(this.engine.expected(asked.prompt, asked.maxNewTokens, asked.stopTokens));
+  expected({ asked, decoded }: Run): number[] {
+    return Array.from(this.engine.expected(asked.prompt, asked.maxNewTokens, asked.stopTokens, decoded));
   }
 
   open(): Run[] {

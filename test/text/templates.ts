@@ -50,3 +50,27 @@ export const inquisitive = `
     {{- '<|im_start|>assistant\\n' }}
     {%- if enable_thinking is defined and not enable_thinking %}{{- '<think>\\n\\n</think>\\n\\n' }}{% endif %}
 {%- endif %}`;
+
+/** As R1-0528: system messages in front of everything, and the model itself opens its reasoning. */
+export const r10528 =
+  "{% set ns = namespace(system='', first=true) %}{% for m in messages %}{% if m['role'] == 'system' %}" +
+  "{% if ns.first %}{% set ns.system = m['content'] %}{% set ns.first = false %}{% else %}{% set ns.system = ns.system + '\\n\\n' + m['content'] %}{% endif %}" +
+  "{% endif %}{% endfor %}{{ bos_token }}{{ ns.system }}{% for m in messages %}{% set content = m['content'] %}" +
+  "{% if m['role'] == 'user' %}{{ '<｜User｜>' + content + '<｜Assistant｜>' }}{% elif m['role'] == 'assistant' %}" +
+  "{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}{{ content + '<｜end▁of▁sentence｜>' }}" +
+  "{% endif %}{% endfor %}";
+
+/** As r1-nano. */
+export const nano =
+  "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] }}" +
+  "{% elif message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}{% elif message['role'] == 'assistant' %}" +
+  "{% set answer = message['content'] %}{% if '</think>' in answer %}{% set answer = answer.split('</think>')[-1].lstrip('\\n') %}{% endif %}" +
+  "{{ '<｜Assistant｜>' + answer + '<｜end▁of▁sentence｜>' }}{% endif %}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\\n' }}{% endif %}";
+
+/** As SmolLM2: a system message of its own where none is given. */
+export const smollm2 =
+  "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}" +
+  "{{ '<|im_start|>system\\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\\n' }}{% endif %}" +
+  "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";

@@ -4,29 +4,6 @@
 #include <sstream>
 
 namespace r1::cuda {
-namespace {
-
-/** Blocks that lie beside each other on the device and on the host: one copy. */
-struct BlockRun {
-  void* host;
-  size_t offset, bytes;  // of the pool
-};
-
-template <class F>
-void for_each_run(int64_t block_bytes, const BlockCopy* copies, int32_t count, F&& copy) {
-  for (int32_t first = 0, next = 0; first < count; first = next) {
-    const auto follows = [&](int32_t i) {
-      return copies[i].block == copies[i - 1].block + 1 &&
-             copies[i].host == static_cast<char*>(copies[i - 1].host) + block_bytes;
-    };
-    for (next = first + 1; next < count && follows(next);) ++next;
-    copy(BlockRun{.host = copies[first].host,
-                  .offset = static_cast<size_t>(copies[first].block * block_bytes),
-                  .bytes = static_cast<size_t>((next - first) * block_bytes)});
-  }
-}
-
-}  // namespace
 
 CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::string& kernel_file)
     : options_(options),
@@ -121,30 +98,6 @@ std::unique_ptr<Buffer> CudaBackend::load_vector(const WeightParts& parts) {
 
 std::unique_ptr<KvPool> CudaBackend::create_kv_pool(const KvLayout& layout, int64_t max_blocks) {
   return std::make_unique<CudaKvPool>(layout, max_blocks, ordinal_, context_.properties().virtual_memory);
-}
-
-// ---- copies of KV blocks
-
-void CudaBackend::copy_block(const KvPool& kv, int32_t from, int32_t to) {
-  const int64_t bytes = kv.layout.block_bytes();
-  const auto at = [&](int32_t block) {
-    return reinterpret_cast<CUdeviceptr>(kv.base) + static_cast<CUdeviceptr>(block * bytes);
-  };
-  R1_CUDA(memcpy_dtod_async(at(to), at(from), static_cast<size_t>(bytes), stream_.get()));
-}
-
-std::unique_ptr<Buffer> CudaBackend::allocate_host(int64_t bytes) { return std::make_unique<PinnedBuffer>(bytes); }
-
-void CudaBackend::copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count) {
-  for_each_run(kv.layout.block_bytes(), copies, count, [&](const BlockRun& run) {
-    R1_CUDA(memcpy_dtoh_async(run.host, reinterpret_cast<CUdeviceptr>(kv.base) + run.offset, run.bytes, stream_.get()));
-  });
-}
-
-void CudaBackend::copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count) {
-  for_each_run(kv.layout.block_bytes(), copies, count, [&](const BlockRun& run) {
-    R1_CUDA(memcpy_htod_async(reinterpret_cast<CUdeviceptr>(kv.base) + run.offset, run.host, run.bytes, stream_.get()));
-  });
 }
 
 // ---- a step

@@ -1,5 +1,7 @@
 // The Backend on one NVIDIA GPU.
 #pragma once
+#include <vector>
+
 #include "backend/cuda/context.h"
 #include "backend/cuda/graph.h"
 #include "backend/cuda/kv_pool.h"
@@ -26,6 +28,8 @@ class CudaBackend final : public Backend {
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override;
 
   void copy_block(const KvPool& kv, int32_t from, int32_t to) override;
+  void read_kv(const KvPool& kv, const KvTokens& tokens, void* to) override;
+  void write_kv(const KvPool& kv, const KvTokens& tokens, const void* from) override;
   std::unique_ptr<Buffer> allocate_host(int64_t bytes) override;
   void copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
   void copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
@@ -45,6 +49,7 @@ class CudaBackend final : public Backend {
 
  private:
   DType stored_type(const WeightParts& parts) const;
+  std::vector<char> read_planes(const KvPool& kv, const KvTokens& tokens);
 
   // In order of construction; destroyed in reverse, so that the context goes last.
   const BackendOptions options_;
