@@ -13,7 +13,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
 
 const linear = "one output|odd sizes|odd vocabulary|k = 8 · 73"; // tails of rows, columns and K
-const attention = "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
+const attention =
+  "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
 const small = `${linear}|${attention}|MQA with q/k norms|small steps|embed on`;
 const model = "qwen2-tiny.*cuda.*(bf16|fp16).*(best tokens|log-prob)"; // graphs and overlapping kernels
 
@@ -26,7 +27,11 @@ const oddShape = "odd vocabulary|MQA with q/k norms.*(decode rows|two chunks)|em
 const oddFiles = ["linear-residual", "norm-linear", "norm-swiglu", "head", "rope-append", "embed"];
 const kernels = families.flatMap((variants) => [
   { variants, tests: oddShape, files: oddFiles.map((name) => `test/ops/${name}.test.ts`) },
-  { variants, tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail", files: ["test/ops/attention.test.ts"] },
+  {
+    variants,
+    tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail",
+    files: ["test/ops/attention.test.ts"],
+  },
 ]);
 const sampler = { variants: "cuda sm90 bf16", tests: "small steps", files: ["test/ops/sampler.test.ts"] };
 const runs = { memcheck: everything, synccheck: everything, racecheck: [...kernels, sampler] };
