@@ -81,13 +81,13 @@ async function runSuite(vitestArguments, gpu) {
 }
 
 /**
- * The whole suite in two runs: the ops' files beside each other, for their references in float64 take most of the time;
- * then the rest one by one, for some of it reads the device's memory. Where there are several cards, each takes its
- * share of the files.
+ * The whole suite in two runs: first beside each other the ops' files, whose references in float64 take most of the time,
+ * and the processes that end at each stage, most of whose time is the driver's start; then the rest one by one, for some
+ * of it reads the device's memory. Where there are several cards, each takes its share of the files.
  */
 const phases = [
-  ["--fileParallelism", "test/ops"],
-  ["--exclude", "test/ops/**"],
+  ["--fileParallelism", "test/ops", "test/lifecycle/processes"],
+  ["--exclude", "test/ops/**", "--exclude", "test/lifecycle/processes.test.ts"],
 ];
 
 async function runOn(gpu, count, argv) {
