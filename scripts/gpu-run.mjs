@@ -44,12 +44,13 @@ function output(command, args) {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** "NVIDIA H200" and "580.159.04" of the first card, and how many there are. */
+/** "NVIDIA H200" and "580.159.04" of the first card, and which may be used: all, or those of CUDA_VISIBLE_DEVICES. */
 function cards() {
   const lines = output("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"])?.split("\n");
   if (!lines?.[0]) throw new Error("nvidia-smi found no GPU here; this script records runs on one");
   const [device, driver] = lines[0].split(",").map((field) => field.trim());
-  return { device, driver, count: lines.length };
+  const allowed = process.env.CUDA_VISIBLE_DEVICES?.split(",").filter(Boolean);
+  return { device, driver, gpus: allowed?.length ? allowed : lines.map((_, i) => `${i}`) };
 }
 
 /** The commit the tree stands on, where git can tell; R1_COMMIT where it cannot. */
@@ -59,14 +60,14 @@ function commit() {
   return output("git", ["status", "--porcelain", "--", ...folders]) === "" ? head : `${head} and changes`;
 }
 
-/** Runs vitest with a GPU insisted on, where there are several that one, and resolves with its JSON report. */
+/** Runs vitest on one card, insisted on, and resolves with its JSON report. */
 async function runSuite(vitestArguments, gpu) {
   const folder = mkdtempSync(join(tmpdir(), "r1-gpu-run-"));
   try {
     const file = join(folder, "report.json");
     const vitest = join(root, "node_modules/vitest/vitest.mjs");
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-    const env = { ...process.env, R1_TEST_DEVICE: "cuda", ...(gpu === undefined ? {} : { CUDA_VISIBLE_DEVICES: gpu }) };
+    const env = { ...process.env, R1_TEST_DEVICE: "cuda", CUDA_VISIBLE_DEVICES: gpu };
     const child = spawn(process.execPath, [vitest, "run", ...reporters, ...vitestArguments], {
       cwd: root,
       env,
@@ -90,11 +91,11 @@ const phases = [
   ["--exclude", "test/ops/**", "--exclude", "test/lifecycle/processes.test.ts"],
 ];
 
-async function runOn(gpu, count, argv) {
+async function runShard(index, gpus, argv) {
+  const shard = gpus.length > 1 ? [`--shard=${index + 1}/${gpus.length}`] : [];
   const results = [];
   for (const phase of argv.length > 0 ? [argv] : phases) {
-    if (count === 1) results.push(await runSuite(phase));
-    else results.push(await runSuite([...phase, `--shard=${gpu + 1}/${count}`], `${gpu}`));
+    results.push(await runSuite([...phase, ...shard], gpus[index]));
   }
   return results;
 }
@@ -102,16 +103,16 @@ async function runOn(gpu, count, argv) {
 async function run(argv) {
   const at = argv.indexOf("--out");
   const [, out] = at >= 0 ? argv.splice(at, 2) : [undefined, record];
-  const { device, driver, count } = cards();
+  const { device, driver, gpus } = cards();
   // Before the run: what is tested is what lies here now.
   const trees = Object.fromEntries(folders.map((folder) => [folder, treeHash(folder)]));
   const started = Date.now();
-  if (count > 1 && process.env.R1_TEST_BUILT !== "1") {
+  if (gpus.length > 1 && process.env.R1_TEST_BUILT !== "1") {
     build(); // once, not by every card's run
     buildDist();
     process.env.R1_TEST_BUILT = "1";
   }
-  const runs = (await Promise.all(Array.from({ length: count }, (_, gpu) => runOn(gpu, count, argv)))).flat();
+  const runs = (await Promise.all(gpus.map((_, index) => runShard(index, gpus, argv)))).flat();
   const sum = (count) => runs.reduce((total, { report }) => total + count(report), 0);
   const counts = {
     passed: sum((report) => report.numPassedTests),

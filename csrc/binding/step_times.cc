@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
-#include "binding/events_to_js.h"
 #include "binding/js_read.h"
 #include "binding/parse_spec.h"
+#include "binding/promise_worker.h"
 #include "engine/step_timer.h"
 
 namespace r1 {
@@ -32,51 +32,18 @@ TimedStep parse_step(const JsObject& from) {
   return step;
 }
 
-class StepTimesWorker final : public Napi::AsyncWorker {
- public:
-  StepTimesWorker(Napi::Env env, EngineSpec spec, std::vector<TimedStep> steps, int32_t rounds)
-      : Napi::AsyncWorker(env),
-        spec_(std::move(spec)),
-        steps_(std::move(steps)),
-        rounds_(rounds),
-        deferred_(Napi::Promise::Deferred::New(env)) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- private:
-  void Execute() override {
-    try {
-      times_ = time_steps(spec_, steps_, rounds_);
-    } catch (const Error& error) {
-      failure_ = {error.code(), error.what()};
-      SetError(failure_.message);
-    } catch (const std::exception& error) {
-      failure_ = {ErrorCode::kInternal, error.what()};
-      SetError(failure_.message);
-    }
+Napi::Value times_to_js(Napi::Env env, const std::vector<StepTimes>& times) {
+  Napi::Array list = Napi::Array::New(env, times.size());
+  for (size_t i = 0; i < times.size(); ++i) {
+    Napi::Array ms = Napi::Array::New(env, times[i].ms.size());
+    for (size_t n = 0; n < times[i].ms.size(); ++n) ms.Set(static_cast<uint32_t>(n), times[i].ms[n]);
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("ms", ms);
+    one.Set("logprob", times[i].logprob);
+    list.Set(static_cast<uint32_t>(i), one);
   }
-
-  void OnOK() override {
-    Napi::Array list = Napi::Array::New(Env(), times_.size());
-    for (size_t i = 0; i < times_.size(); ++i) {
-      Napi::Array ms = Napi::Array::New(Env(), times_[i].ms.size());
-      for (size_t n = 0; n < times_[i].ms.size(); ++n) ms.Set(static_cast<uint32_t>(n), times_[i].ms[n]);
-      Napi::Object one = Napi::Object::New(Env());
-      one.Set("ms", ms);
-      one.Set("logprob", times_[i].logprob);
-      list.Set(static_cast<uint32_t>(i), one);
-    }
-    deferred_.Resolve(list);
-  }
-  void OnError(const Napi::Error&) override { deferred_.Reject(error_to_js(Env(), failure_).Value()); }
-
-  EngineSpec spec_;
-  std::vector<TimedStep> steps_;
-  int32_t rounds_;
-  Napi::Promise::Deferred deferred_;
-  std::vector<StepTimes> times_;
-  Failure failure_{ErrorCode::kInternal, ""};
-};
+  return list;
+}
 
 }  // namespace
 
@@ -88,11 +55,10 @@ Napi::Value time_steps(const Napi::CallbackInfo& info) {
   std::vector<TimedStep> steps;
   for (const JsObject& step : from.objects("steps")) steps.push_back(parse_step(step));
   const auto rounds = static_cast<int32_t>(from.integer("rounds", 1, kMostRounds));
-  // Deletes itself when it is done.
-  auto* worker = new StepTimesWorker(info.Env(), parse_load_spec(info[0]), std::move(steps), rounds);
-  const Napi::Promise promise = worker->promise();
-  worker->Queue();
-  return promise;
+  const auto work = [spec = parse_load_spec(info[0]), steps = std::move(steps), rounds] {
+    return time_steps(spec, steps, rounds);
+  };
+  return in_background(info.Env(), work, times_to_js);
 }
 
 }  // namespace r1

@@ -87,11 +87,6 @@ export function larger(a: NativeCeilings, b: NativeCeilings): NativeCeilings {
   };
 }
 
-/** Of two measurements of equal length, one before and one after something: the mean of a rate, which is all work over all time. */
-export function around(before: NativeCeilings, after: NativeCeilings, rate: keyof NativeCeilings): number {
-  return (before[rate] + after[rate]) / 2;
-}
-
 /** A folder's checkpoint, the embedded model's, or one of a shape's size with made-up weights. */
 export async function benchCheckpoint(model: string | undefined): Promise<Checkpoint> {
   if (model === undefined) return openCheckpoint(await embeddedModelPath());

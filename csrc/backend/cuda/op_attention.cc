@@ -7,6 +7,8 @@
 namespace r1::cuda {
 namespace {
 
+static_assert(kMaxDecodeStepRows == kMaxDecodeRows);
+
 struct PrefillRow {
   KernelFamily least;  // the family from which on the kernel runs
   DType act;
