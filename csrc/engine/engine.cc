@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <exception>
 #include <new>
@@ -119,6 +121,7 @@ void Engine::wait(std::optional<Clock::time_point> deadline) {
 }
 
 void Engine::run() {
+  pthread_setname_np(pthread_self(), "r1-engine");
   const std::optional<Failure> failure = serve();
   // By now all memory is back. A failed engine stays to answer requests until it is disposed.
   while (failure && !stopping_->load()) {
