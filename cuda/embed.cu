@@ -1,7 +1,29 @@
 #include "backend/cuda/kernel_params.h"
-#include "ptx.cuh"
+#include "block.cuh"
 
 namespace r1 {
+
+constexpr int kSquares = 64;  // kSquaresColumns
+
+// What the first norm needs of a row: a warp takes 64 columns at a time.
+template <class T>
+R1_DEVICE void prepare_row(const cuda::EmbedArgs& a, const T* from, int64_t row) {
+  const int lane = threadIdx.x % 32, groups = (a.hidden + kSquares - 1) / kSquares;
+  T* scaled = static_cast<T*>(a.scaled) + row * a.hidden;
+  for (int g = threadIdx.x / 32; g < groups; g += blockDim.x / 32) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kSquares / 32; ++i) {
+      const int c = g * kSquares + i * 32 + lane;
+      if (c >= a.hidden) break;
+      const float v = to_float(from[c]);
+      scaled[c] = from_float<T>(__fmul_rn(v, a.gain[c]));
+      sum = fmaf(v, v, sum);
+    }
+    sum = warp_sum(sum);
+    if (lane == 0) a.squares[row * groups + g] = sum;
+  }
+}
 
 // Grid: a block for each row of the step; its threads run over the columns.
 template <class T>
@@ -11,6 +33,7 @@ R1_DEVICE void embed(const cuda::EmbedArgs& a) {
   const T* from = static_cast<const T*>(a.table) + a.step.tokens[row] * a.ld;
   float* to = a.residual + row * a.hidden;
   for (int i = threadIdx.x; i < a.hidden; i += blockDim.x) to[i] = to_float(from[i]);
+  if (a.gain) prepare_row(a, from, row);
 }
 
 }  // namespace r1

@@ -7,7 +7,7 @@
 // The range of K of split z and the order of all sums depend on K and S alone, and S on the layer's shape alone, so a
 // row's bits are the same for every TN, BM and number of stages. With S = 1 they are those of linear_sm90_prefill_*: a
 // product's bits do not depend on which operand is wgmma's A (tested).
-#include "linear_epilogue.cuh"
+#include "stream_epilogue.cuh"
 #include "wgmma.cuh"
 
 namespace r1 {
@@ -46,17 +46,24 @@ struct KRange {
 };
 
 template <int TN, int WARPGROUPS, int KS>
-R1_DEVICE void produce(const TensorMap& weights, const TensorMap& x, int stages, KRange<KS> k, uint32_t ring,
-                       uint32_t full, uint32_t empty, bool clustered) {
+R1_DEVICE void produce(const TensorMap& weights, const TensorMap& x, const LinearStreamParams& p, KRange<KS> k,
+                       uint32_t ring, uint32_t full, uint32_t empty, bool clustered) {
   using Tile = StreamTile<TN, WARPGROUPS, KS>;
   const uint64_t weight_policy = l2_evict_first(), x_policy = l2_evict_last();
-  const int row = blockIdx.x * Tile::kRows, token = blockIdx.y * TN;
+  const int row = blockIdx.x * Tile::kRows, token = blockIdx.y * TN, stages = p.stages;
+  const bool paired = p.out.epilogue == LinearEpilogue::kRopeAppend;
+  const HalfHead half(p.rope, blockIdx.x * WARPGROUPS);
   auto load_weights = [&](int step, int stage) {
     barrier_expect(full + 8 * stage, Tile::kStageBytes);
 #pragma unroll
     for (int q = 0; q < KS; q++) {
-      tensor_load(ring + stage * Tile::kStageBytes + q * Tile::kWeightBytes, &weights,
-                  (k.first_block + step * KS + q) * 64, row, full + 8 * stage, weight_policy);
+      const uint32_t to = ring + stage * Tile::kStageBytes + q * Tile::kWeightBytes;
+      const int column = (k.first_block + step * KS + q) * 64;
+      if (paired) {
+        tensor_load_pairs(to, &weights, column, half.part * 4, half.head, full + 8 * stage, weight_policy);
+      } else {
+        tensor_load(to, &weights, column, row, full + 8 * stage, weight_policy);
+      }
     }
   };
   auto load_x = [&](int step, int stage) {
@@ -117,6 +124,7 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
   constexpr int kGroups = Tile::kGroups, kConsumers = Tile::kConsumers;
   extern __shared__ uint8_t dynamic[];
   __shared__ __align__(8) Barriers barriers;
+  __shared__ StreamShared<TN, WARPGROUPS> shared;
   const uint32_t ring = (shared_address(dynamic) + 1023) & ~1023u;
   const uint32_t inbox = ring + p.stages * Tile::kStageBytes;
   const uint32_t full = shared_address(barriers.full), empty = shared_address(barriers.empty);
@@ -144,14 +152,14 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
 
   if (tid >= kConsumers) {
     if (tid == kConsumers) {
-      produce<TN, WARPGROUPS, KS>(weights, x, p.stages, k, ring, full, empty, splits > 1);
+      produce<TN, WARPGROUPS, KS>(weights, x, p, k, ring, full, empty, splits > 1);
     } else if (splits > 1) {
       cluster_wait();
     }
     return;
   }
-  const int warp = tid / 32, lane = tid % 32;
-  const PairEpilogue<bf16> epilogue(p.out, blockIdx.x * Tile::kRows + warp * 16 + lane / 4);
+  StreamEpilogue<TN, WARPGROUPS> epilogue(p, shared);
+  epilogue.read_inputs(first_group * 8, end_group * 8);
   float sums[TN / 2];
   multiply<TN, WARPGROUPS, KS>(sums, p.stages, k, ring, full, empty);
 
@@ -168,13 +176,13 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
       }
     }
   }
-  const int token = blockIdx.y * TN + lane % 4 * 2;
-  float2 residual[kGroups][2];
+  epilogue.sync();
+  float2 terms[kGroups][2];
 #pragma unroll
   for (int g = 0; g < kGroups; g++) {
     const bool mine = g >= first_group && g < end_group;
-    residual[g][0] = mine ? epilogue.residual(token + g * 8) : make_float2(0.0f, 0.0f);
-    residual[g][1] = mine ? epilogue.residual(token + g * 8 + 1) : make_float2(0.0f, 0.0f);
+    terms[g][0] = mine ? epilogue.term(8 * g) : make_float2(0.0f, 0.0f);
+    terms[g][1] = mine ? epilogue.term(8 * g + 1) : make_float2(0.0f, 0.0f);
   }
   if (splits > 1 && end_group > first_group) barrier_wait(inbox_full, 0);
 #pragma unroll
@@ -191,8 +199,9 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
       }
       d[0] = total.x, d[1] = total.y, d[2] = total.z, d[3] = total.w;
     }
-    epilogue.finish_fragment(token + g * 8, d, residual[g][0], residual[g][1]);
+    epilogue.finish_fragment(8 * g, d, terms[g][0], terms[g][1]);
   }
+  epilogue.end(first_group * 8, end_group * 8);
 }
 
 #endif  // __CUDA_ARCH_FEAT_SM90_ALL

@@ -240,6 +240,16 @@ R1_DEVICE void tensor_load(uint32_t to, const TensorMap* map, int column, int ro
       : "memory");
 }
 
+/** Copies the map's box of pairs of rows (tensor_map.h) at (column, group of pairs, head) to shared memory. */
+R1_DEVICE void tensor_load_pairs(uint32_t to, const TensorMap* map, int column, int group, int head, uint32_t barrier,
+                                 uint64_t policy) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%3, %6, "
+      "%6, %4, %5}], [%2], %7;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(column), "r"(group), "r"(head), "r"(0), "l"(policy)
+      : "memory");
+}
+
 // ---- clusters (sm_90) ----------------------------------------------------------------------------------------------
 
 R1_DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }

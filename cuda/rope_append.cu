@@ -10,7 +10,7 @@ constexpr int kPairsPerLane = kMostHalf / 32;
 // One head, by one warp: lane l has the pairs i = l, l + 32, and so on, of elements i and i + half.
 template <class T>
 R1_DEVICE void rope_head(const cuda::RopeAppendArgs& a, const T* x, T* to, const float* norm, bool rotate,
-                         const float* cosines, const float* sines) {
+                         const float2* rotations) {
   const int half = a.head_dim / 2, lane = threadIdx.x % 32;
   float low[kPairsPerLane], high[kPairsPerLane];
   float sum = 0.0f;
@@ -30,7 +30,7 @@ R1_DEVICE void rope_head(const cuda::RopeAppendArgs& a, const T* x, T* to, const
     float u = low[j], v = high[j];
     if (norm) u = u * r * norm[i], v = v * r * norm[i + half];
     if (rotate) {
-      const float c = cosines[i], s = sines[i];
+      const float c = rotations[i].x, s = rotations[i].y;
       const float rotated = u * c - v * s;
       v = v * c + u * s;
       u = rotated;
@@ -42,33 +42,42 @@ R1_DEVICE void rope_head(const cuda::RopeAppendArgs& a, const T* x, T* to, const
 // Grid: x rows of the step, y groups of kRopeWarps heads (Q, then K, then V); a warp for each head.
 template <class T>
 R1_DEVICE void rope_append(const cuda::RopeAppendArgs& a) {
-  __shared__ float cosines[kMostHalf], sines[kMostHalf];
   pdl_trigger();
   const int64_t row = blockIdx.x;
-  const int half = a.head_dim / 2, heads = a.heads + 2 * a.kv_heads;
-  // Positions came with the step's copy and the frequencies are constants: read before the wait.
-  const float position = static_cast<float>(a.step.positions[row]);
-  for (int i = threadIdx.x; i < half; i += blockDim.x) {
-    float s, c;
-    sincosf(position * a.inv_freq[i], &s, &c);
-    cosines[i] = c * a.rope_scale, sines[i] = s * a.rope_scale;
-  }
-  const int sequence = a.step.row_sequence[row];
+  const int heads = a.heads + 2 * a.kv_heads;
+  const int sequence = a.step.row_sequence[row];  // came with the step's copy: read before the wait
   const int slot = a.step.slots[row];
-  __syncthreads();
+  const float2* rotations = reinterpret_cast<const float2*>(a.rotations) + row * (a.head_dim / 2);
   pdl_wait();
   const int head = blockIdx.y * kRopeWarps + threadIdx.x / 32;
   if (sequence < 0 || head >= heads) return;
   T* x = static_cast<T*>(a.qkv) + (row * heads + head) * a.head_dim;
-  if (head < a.heads) return rope_head<T>(a, x, x, a.q_norm, true, cosines, sines);
+  if (head < a.heads) return rope_head<T>(a, x, x, a.q_norm, true, rotations);
   const bool is_k = head < a.heads + a.kv_heads;
   const int kv_head = head - a.heads - (is_k ? 0 : a.kv_heads);
   T* to = cache_row<T>(a.kv, is_k ? a.kv.k_offset : a.kv.v_offset, sequence_blocks(a.step, sequence), slot, kv_head,
                        a.head_dim);
-  rope_head<T>(a, x, to, is_k ? a.k_norm : nullptr, is_k, cosines, sines);
+  rope_head<T>(a, x, to, is_k ? a.k_norm : nullptr, is_k, rotations);
+}
+
+// Grid: a block for each row of the step; its threads run over the pairs.
+R1_DEVICE void make_rotations(const cuda::RotationsArgs& a) {
+  pdl_trigger();
+  const int64_t row = blockIdx.x;
+  // Positions came with the step's copy and the frequencies are constants; of the step before nobody reads any more.
+  const float position = static_cast<float>(a.positions[row]);
+  float2* to = reinterpret_cast<float2*>(a.rotations) + row * a.pairs;
+  for (int i = threadIdx.x; i < a.pairs; i += blockDim.x) {
+    float s, c;
+    sincosf(position * a.inv_freq[i], &s, &c);
+    to[i] = make_float2(c * a.scale, s * a.scale);
+  }
+  pdl_wait();  // the kernel after this one waits for this one alone
 }
 
 }  // namespace r1
+
+extern "C" __global__ void __launch_bounds__(64) rotations(r1::cuda::RotationsArgs a) { r1::make_rotations(a); }
 
 #define R1_ROPE(name, type)                                                                            \
   extern "C" __global__ void __launch_bounds__(32 * r1::kRopeWarps) name(r1::cuda::RopeAppendArgs a) { \

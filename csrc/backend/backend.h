@@ -98,20 +98,35 @@ struct StepView {
 
 // ---- operations ----------------------------------------------------------------------------------------------------
 
+constexpr int32_t kSquaresColumns = 64;
+
+/**
+ * What the next RMSNorm needs of the residual stream, left by the op that writes the stream for the op that norms it: a
+ * pass of the norm's own costs a decode step as much as a small product. All null: not wanted. A backend may leave it
+ * alone, but then does so in both ops of a step.
+ */
+struct NormInput {
+  const float* gain;  // [H] of the norm
+  void* scaled;       // [T][H] act: residual · gain
+  float* squares;     // [T][ceil(H / kSquaresColumns)] sums of the squares of so many columns of the residual
+};
+
 /** residual[t] = table[tokens[t]] */
 struct EmbedParams {
   const StepView* step;
   const Matrix* table;  // [vocab][H]
   float* residual;      // [T][H] out
+  NormInput next;       // out
 };
 
 /** out = rmsnorm(residual) · W^T + bias, where rmsnorm(x) = x / sqrt(mean(x²) + eps) · gain, rounded to act before the
- * product */
+ * product; of a NormInput, residual · gain is what is rounded, and the product what is divided. */
 struct NormLinearParams {
   const StepView* step;
   const float* residual;  // [T][H]
   const float* gain;      // [H]
   float eps;
+  NormInput prepared;    // of this residual and gain, or null
   const Matrix* weight;  // [N][H]
   const float* bias;     // [N] or null
   void* out;             // [T][N] act
@@ -161,6 +176,7 @@ struct LinearResidualParams {
   const Matrix* weight;  // [H][K]
   const float* bias;     // [H] or null
   float* residual;       // [T][H]
+  NormInput next;        // out
 };
 
 /** out = silu(gate) · up with [gate, up] = rmsnorm(residual) · W^T + bias; silu(v) = v / (1 + exp(−v)) */
@@ -169,6 +185,7 @@ struct NormSwigluParams {
   const float* residual;  // [T][H]
   const float* gain;      // [H]
   float eps;
+  NormInput prepared;    // as NormLinear's
   const Matrix* weight;  // [2·I][H], role kGateUp
   const float* bias;     // [2·I] gate then up, or null
   void* out;             // [T][I] act
@@ -253,6 +270,11 @@ class Backend {
   virtual void embed(const EmbedParams&) = 0;
   virtual void norm_linear(const NormLinearParams&) = 0;
   virtual void rope_append(const RopeAppendParams&) = 0;
+  /** Both: `rope`'s qkv is what `linear` puts out. A backend that does them at once leaves only the Q part in it. */
+  virtual void norm_qkv(const NormLinearParams& linear, const RopeAppendParams& rope) {
+    norm_linear(linear);
+    rope_append(rope);
+  }
   virtual void attention(const AttentionParams&) = 0;
   virtual void linear_residual(const LinearResidualParams&) = 0;
   virtual void norm_swiglu(const NormSwigluParams&) = 0;

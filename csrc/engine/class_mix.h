@@ -42,24 +42,38 @@ class ClassMix final : public Backend {
   void run(const std::function<void()>& forward) override { inner_.run(forward); }
   void read_results(SampleResult* out) override { inner_.read_results(out); }
 
-  void embed(const EmbedParams& p) override { inner_.embed(p); }
+  void embed(const EmbedParams& p) override {
+    inner_.embed(p);
+    prepared_ = true;
+  }
   void norm_linear(const NormLinearParams& p) override {
-    choose(ClassedOp::kQkv, p, [&](const NormLinearParams& with) { inner_.norm_linear(with); });
+    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner_.norm_linear(with); });
   }
   void rope_append(const RopeAppendParams& p) override { inner_.rope_append(p); }
+  void norm_qkv(const NormLinearParams& p, const RopeAppendParams& rope) override {
+    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner_.norm_qkv(with, rope); });
+  }
   void attention(const AttentionParams& p) override {
     choose(ClassedOp::kAttention, p, [&](const AttentionParams& with) { inner_.attention(with); });
   }
   void linear_residual(const LinearResidualParams& p) override {
     choose(ClassedOp::kResidual, p, [&](const LinearResidualParams& with) { inner_.linear_residual(with); });
+    prepared_ = choices_[static_cast<size_t>(ClassedOp::kResidual)] != OpChoice::kPrefill;
   }
   void norm_swiglu(const NormSwigluParams& p) override {
-    choose(ClassedOp::kMlp, p, [&](const NormSwigluParams& with) { inner_.norm_swiglu(with); });
+    choose(ClassedOp::kMlp, usable(p), [&](const NormSwigluParams& with) { inner_.norm_swiglu(with); });
   }
   void head(const HeadParams& p) override { inner_.head(p); }
   void sample(const SampleParams& p) override { inner_.sample(p); }
 
  private:
+  /** Without a NormInput where the op before was of a class that leaves none. */
+  template <class Params>
+  Params usable(Params params) const {
+    if (!prepared_) params.prepared = {};
+    return params;
+  }
+
   template <class Params, class Run>
   void choose(ClassedOp op, Params params, const Run& run) const {
     const OpChoice choice = choices_[static_cast<size_t>(op)];
@@ -72,6 +86,7 @@ class ClassMix final : public Backend {
 
   Backend& inner_;
   ClassChoices choices_;
+  bool prepared_ = false;  // the next norm's input, by the last op that wrote the residual stream
 };
 
 }  // namespace r1

@@ -82,14 +82,16 @@ std::vector<WeightSpec> weight_list(const ModelConfig& c) {
 
 /** Bytes of the activation buffers. */
 struct WorkspaceSizes {
-  int64_t residual, qkv, attention, mlp, mlp_scale, inv_freq;
-  int64_t total() const { return residual + qkv + attention + mlp + mlp_scale + inv_freq; }
+  int64_t residual, scaled, squares, qkv, attention, mlp, mlp_scale, inv_freq;
+  int64_t total() const { return residual + scaled + squares + qkv + attention + mlp + mlp_scale + inv_freq; }
 };
 
 WorkspaceSizes workspace_sizes(const ModelConfig& c, const ModelOptions& options) {
   const int64_t rows = padded_rows(options), act = dtype_size(options.precision), f32 = dtype_size(DType::kF32);
   return {
       .residual = rows * c.hidden * f32,
+      .scaled = kMaxDecodeRows * c.hidden * act,
+      .squares = kMaxDecodeRows * ((c.hidden + kSquaresColumns - 1) / kSquaresColumns) * f32,
       .qkv = rows * qkv_columns(c) * act,
       .attention = rows * q_columns(c) * act,
       .mlp = rows * c.intermediate * act,
@@ -135,6 +137,8 @@ class DenseModel final : public Model {
     }
     const WorkspaceSizes sizes = workspace_sizes(config, options);
     residual_ = backend.allocate(sizes.residual);
+    scaled_ = backend.allocate(sizes.scaled);
+    squares_ = backend.allocate(sizes.squares);
     qkv_ = backend.allocate(sizes.qkv);
     attention_ = backend.allocate(sizes.attention);
     mlp_ = backend.allocate(sizes.mlp);
@@ -149,29 +153,37 @@ class DenseModel final : public Model {
     float* mlp_scale = mlp_scale_ ? mlp_scale_->as<float>() : nullptr;
     const float score_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
 
-    backend.embed({.step = &step, .table = embed_, .residual = residual});
+    // A prompt's many rows pay little for a norm of its own.
+    const bool decode = step.numeric_class == NumericClass::kDecode;
+    const auto norm_input = [&](const float* gain) {
+      return decode ? NormInput{gain, scaled_->data, squares_->as<float>()} : NormInput{};
+    };
+
+    backend.embed(
+        {.step = &step, .table = embed_, .residual = residual, .next = norm_input(layers_.front().attn_norm)});
     for (int i = 0; i < c.layers; ++i) {
       const Layer& layer = layers_[i];
       if (tap) tap(i, residual);
-      backend.norm_linear({.step = &step,
-                           .residual = residual,
-                           .gain = layer.attn_norm,
-                           .eps = c.norm_eps,
-                           .weight = layer.qkv,
-                           .bias = layer.qkv_bias,
-                           .out = qkv_->data});
-      backend.rope_append({.step = &step,
-                           .qkv = qkv_->data,
-                           .heads = c.heads,
-                           .kv_heads = c.kv_heads,
-                           .head_dim = c.head_dim,
-                           .q_norm = layer.q_norm,
-                           .k_norm = layer.k_norm,
-                           .norm_eps = c.norm_eps,
-                           .inv_freq = inv_freq_->as<float>(),
-                           .rope_scale = c.rope_scale,
-                           .kv = &kv,
-                           .layer = i});
+      backend.norm_qkv({.step = &step,
+                        .residual = residual,
+                        .gain = layer.attn_norm,
+                        .eps = c.norm_eps,
+                        .prepared = norm_input(layer.attn_norm),
+                        .weight = layer.qkv,
+                        .bias = layer.qkv_bias,
+                        .out = qkv_->data},
+                       {.step = &step,
+                        .qkv = qkv_->data,
+                        .heads = c.heads,
+                        .kv_heads = c.kv_heads,
+                        .head_dim = c.head_dim,
+                        .q_norm = layer.q_norm,
+                        .k_norm = layer.k_norm,
+                        .norm_eps = c.norm_eps,
+                        .inv_freq = inv_freq_->as<float>(),
+                        .rope_scale = c.rope_scale,
+                        .kv = &kv,
+                        .layer = i});
       backend.attention({.step = &step,
                          .qkv = qkv_->data,
                          .out = attention_->data,
@@ -187,11 +199,13 @@ class DenseModel final : public Model {
                                .x_scale = nullptr,
                                .weight = layer.o,
                                .bias = layer.o_bias,
-                               .residual = residual});
+                               .residual = residual,
+                               .next = norm_input(layer.mlp_norm)});
       backend.norm_swiglu({.step = &step,
                            .residual = residual,
                            .gain = layer.mlp_norm,
                            .eps = c.norm_eps,
+                           .prepared = norm_input(layer.mlp_norm),
                            .weight = layer.gate_up,
                            .bias = layer.gate_up_bias,
                            .out = mlp_->data,
@@ -201,7 +215,8 @@ class DenseModel final : public Model {
                                .x_scale = mlp_scale,
                                .weight = layer.down,
                                .bias = layer.down_bias,
-                               .residual = residual});
+                               .residual = residual,
+                               .next = i + 1 < c.layers ? norm_input(layers_[i + 1].attn_norm) : NormInput{}});
     }
     if (tap) tap(c.layers, residual);
   }
@@ -224,6 +239,8 @@ class DenseModel final : public Model {
   std::vector<Layer> layers_;
   // Activations, [rows][columns]
   std::unique_ptr<Buffer> residual_;   // [T][H] f32
+  std::unique_ptr<Buffer> scaled_;     // [kMaxDecodeRows][H] act: NormInput's, of decode steps
+  std::unique_ptr<Buffer> squares_;    // [kMaxDecodeRows][ceil(H / kSquaresColumns)] f32: likewise
   std::unique_ptr<Buffer> qkv_;        // [T][(heads + 2·kv_heads)·head_dim] act
   std::unique_ptr<Buffer> attention_;  // [T][heads·head_dim] act
   std::unique_ptr<Buffer> mlp_;        // [T][I] act

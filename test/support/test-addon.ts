@@ -153,6 +153,31 @@ export interface OpParams {
   };
   norm_swiglu: { residual: Float32Array; gain: Float32Array; eps: number; weight: number; bias?: Float32Array };
   head: { residual: Float32Array; gain: Float32Array; eps: number; weight: number; first: number; count: number };
+  // An op that writes the residual stream and leaves the norm's input, then the op that takes it.
+  embed_norm_linear: { table: number } & NormedWeight;
+  residual_norm_linear: ResidualBefore & NormedWeight;
+  residual_norm_swiglu: ResidualBefore & NormedWeight;
+  residual_norm_qkv: ResidualBefore & NormedWeight & Omit<OpParams["rope_append"], "qkv">;
+}
+
+interface ResidualBefore {
+  x: Values;
+  first: number;
+  residual: Float32Array;
+}
+
+interface NormedWeight {
+  gain: Float32Array;
+  eps: number;
+  weight: number;
+  bias?: Float32Array;
+}
+
+/** What a backend leaves for a norm: poison where it leaves nothing. */
+interface NormInput {
+  residual: TestOutput;
+  scaled: TestOutput;
+  squares: TestOutput;
 }
 
 export interface OpOutputs {
@@ -164,6 +189,10 @@ export interface OpOutputs {
   /** `outScale` at fp16 only: the row is out · outScale. */
   norm_swiglu: { out: TestOutput; outScale?: TestOutput };
   head: { logits: TestOutput };
+  embed_norm_linear: NormInput & { out: TestOutput };
+  residual_norm_linear: NormInput & { out: TestOutput };
+  residual_norm_swiglu: NormInput & { out: TestOutput; outScale?: TestOutput };
+  residual_norm_qkv: NormInput & { qkv: TestOutput };
 }
 
 export interface KvShape {

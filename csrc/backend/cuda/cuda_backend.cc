@@ -105,11 +105,13 @@ std::unique_ptr<KvPool> CudaBackend::create_kv_pool(const KvLayout& layout, int6
 const StepView& CudaBackend::begin_step(const Step& step) {
   uploader_.release();  // weights are there once a step begins
   view_ = &step_.begin(step);
+  op_.rotations_of = nullptr;
   return *view_;
 }
 
 void CudaBackend::run(const std::function<void()>& forward) {
   R1_CHECK(view_, ErrorCode::kInternal, "run() before begin_step().");
+  op_.rotations_of = nullptr;
   if (view_->numeric_class == NumericClass::kDecode) {
     graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count}, forward);
   } else {
@@ -123,24 +125,71 @@ void CudaBackend::read_results(SampleResult* out) { step_.read_results(out); }
 
 void CudaBackend::embed(const EmbedParams& p) { cuda::embed(op_, p); }
 
+NormInput CudaBackend::wanted(const StepView& step, const NormInput& next) const {
+  return fuses_norms(family_, op_.act, step.numeric_class) ? next : NormInput{};
+}
+
+CudaBackend::NormedInput CudaBackend::normed(const StepView& step, const float* residual, const float* gain, float eps,
+                                             int64_t hidden, const NormInput& prepared) {
+  const NormInput left = wanted(step, prepared);
+  if (left.squares) return {left.scaled, hidden, left};
+  const Normed x = rmsnorm(op_, residual, nullptr, step.rows, hidden, gain, eps);
+  return {x.data, x.ld, {}};
+}
+
 void CudaBackend::norm_linear(const NormLinearParams& p) {
   const CudaMatrix& w = as_cuda(p.weight);
-  const Normed x = rmsnorm(op_, p.residual, nullptr, p.step->rows, w.cols, p.gain, p.eps);
+  const NormedInput x = normed(*p.step, p.residual, p.gain, p.eps, w.cols, p.prepared);
   linear_.run({.numeric_class = p.step->numeric_class,
                .rows = p.step->rows,
                .x = x.data,
                .x_type = op_.act,
                .ldx = x.ld,
                .x_scale = nullptr,
+               .prepared = x.prepared,
+               .norm_eps = p.eps,
                .w = &w,
                .bias = p.bias,
                .y = p.out,
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kStore,
-               .act = op_.act});
+               .act = op_.act,
+               .next = {},
+               .rope = {}});
 }
 
-void CudaBackend::rope_append(const RopeAppendParams& p) { cuda::rope_append(op_, p); }
+void CudaBackend::rope_append(const RopeAppendParams& p) {
+  cuda::rope_append(op_, p, rotations(op_, p, options_.max_rows));
+}
+
+void CudaBackend::norm_qkv(const NormLinearParams& p, const RopeAppendParams& rope) {
+  const CudaMatrix& w = as_cuda(p.weight);
+  const NormInput prepared = wanted(*p.step, p.prepared);
+  if (!prepared.squares || rope.q_norm || rope.k_norm || (rope.head_dim != 64 && rope.head_dim != 128)) {
+    return Backend::norm_qkv(p, rope);
+  }
+  linear_.run({.numeric_class = p.step->numeric_class,
+               .rows = p.step->rows,
+               .x = prepared.scaled,
+               .x_type = op_.act,
+               .ldx = w.cols,
+               .x_scale = nullptr,
+               .prepared = prepared,
+               .norm_eps = p.eps,
+               .w = &w,
+               .bias = p.bias,
+               .y = rope.qkv,
+               .ldy = w.rows,
+               .epilogue = LinearEpilogue::kRopeAppend,
+               .act = op_.act,
+               .next = {},
+               .rope = {.step = step_.arrays(),
+                        .kv = planes_of(*rope.kv, rope.layer),
+                        .rotations = rotations(op_, rope, options_.max_rows),
+                        .heads = rope.heads,
+                        .kv_heads = rope.kv_heads,
+                        .head_dim = rope.head_dim}});
+}
 
 void CudaBackend::attention(const AttentionParams& p) { cuda::attention(op_, p); }
 
@@ -152,30 +201,38 @@ void CudaBackend::linear_residual(const LinearResidualParams& p) {
                .x_type = op_.act,
                .ldx = w.cols,
                .x_scale = p.x_scale,
+               .prepared = {},
+               .norm_eps = 0,
                .w = &w,
                .bias = p.bias,
                .y = p.residual,
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kAddResidual,
-               .act = op_.act});
+               .act = op_.act,
+               .next = wanted(*p.step, p.next),
+               .rope = {}});
 }
 
 void CudaBackend::norm_swiglu(const NormSwigluParams& p) {
   const CudaMatrix& w = as_cuda(p.weight);
   const int64_t inner = w.rows / 2;
-  const Normed x = rmsnorm(op_, p.residual, nullptr, p.step->rows, w.cols, p.gain, p.eps);
+  const NormedInput x = normed(*p.step, p.residual, p.gain, p.eps, w.cols, p.prepared);
   LinearCall call{.numeric_class = p.step->numeric_class,
                   .rows = p.step->rows,
                   .x = x.data,
                   .x_type = op_.act,
                   .ldx = x.ld,
                   .x_scale = nullptr,
+                  .prepared = x.prepared,
+                  .norm_eps = p.eps,
                   .w = &w,
                   .bias = p.bias,
                   .y = p.out,
                   .ldy = inner,
                   .epilogue = LinearEpilogue::kSwiglu,
-                  .act = op_.act};
+                  .act = op_.act,
+                  .next = {},
+                  .rope = {}};
   if (op_.act != DType::kF16) return linear_.run(call);
   // The product may exceed what fp16 holds: it is made from float32 sums, then scaled row by row. The sums come in the
   // order of the stored rows; the bias is added with them put together.
@@ -199,12 +256,16 @@ void CudaBackend::head(const HeadParams& p) {
                .x_type = op_.act,
                .ldx = x.ld,
                .x_scale = nullptr,
+               .prepared = {},
+               .norm_eps = 0,
                .w = &w,
                .bias = nullptr,
                .y = p.logits,
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kStoreF32,
-               .act = op_.act});
+               .act = op_.act,
+               .next = {},
+               .rope = {}});
 }
 
 void CudaBackend::sample(const SampleParams& p) { cuda::sample(op_, p); }

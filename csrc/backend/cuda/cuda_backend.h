@@ -41,6 +41,7 @@ class CudaBackend final : public Backend {
   void embed(const EmbedParams& p) override;
   void norm_linear(const NormLinearParams& p) override;
   void rope_append(const RopeAppendParams& p) override;
+  void norm_qkv(const NormLinearParams& linear, const RopeAppendParams& rope) override;
   void attention(const AttentionParams& p) override;
   void linear_residual(const LinearResidualParams& p) override;
   void norm_swiglu(const NormSwigluParams& p) override;
@@ -48,7 +49,18 @@ class CudaBackend final : public Backend {
   void sample(const SampleParams& p) override;
 
  private:
+  struct NormedInput {
+    const void* data;
+    int64_t ld;
+    NormInput prepared;
+  };
+
   DType stored_type(const WeightParts& parts) const;
+  /** What a product that a norm comes before reads. */
+  NormedInput normed(const StepView& step, const float* residual, const float* gain, float eps, int64_t hidden,
+                     const NormInput& prepared);
+  /** `next` where it is to be left by this step's ops, else none. */
+  NormInput wanted(const StepView& step, const NormInput& next) const;
   std::vector<char> read_planes(const KvPool& kv, const KvTokens& tokens);
 
   // In order of construction; destroyed in reverse, so that the context goes last.

@@ -40,6 +40,18 @@ struct EmbedArgs {
   int64_t ld;
   float* residual;  // [rows][hidden]
   int32_t hidden;
+  // for the next norm (backend.h, NormInput), or null
+  const float* gain;  // [hidden]
+  void* scaled;       // [rows][hidden] act
+  float* squares;     // [rows][ceil(hidden / 64)]
+};
+
+struct RotationsArgs {
+  const int32_t* positions;  // [rows]
+  const float* inv_freq;     // [pairs]
+  float* rotations;          // [rows][pairs] of cosine and sine, times the scale
+  int32_t pairs;             // head_dim / 2
+  float scale;
 };
 
 struct RmsNormArgs {
@@ -56,10 +68,10 @@ struct RopeAppendArgs {
   StepArrays step;
   void* qkv;  // [rows][(heads + 2 kv_heads) head_dim]
   KvPlanes kv;
-  const float* q_norm;    // [head_dim] or null
-  const float* k_norm;    // [head_dim] or null
-  const float* inv_freq;  // [head_dim / 2]
-  float norm_eps, rope_scale;
+  const float* q_norm;     // [head_dim] or null
+  const float* k_norm;     // [head_dim] or null
+  const float* rotations;  // [rows][head_dim / 2] of cosine and sine
+  float norm_eps;
   int32_t heads, kv_heads, head_dim;
 };
 

@@ -45,6 +45,7 @@ enum class Workspace : uint8_t {
   kAttention,       // partial results of decode attention
   kLinear,          // the linear launcher's own (partial sums)
   kLinearCounters,  // the linear launcher's own; zeroed when allocated, kernels leave zeros behind
+  kRotations,       // RoPE's cosines and sines of a step
   kSample,
   kCount,
 };

@@ -27,8 +27,11 @@ std::string describe(const LinearCall& call) {
          std::string(dtype_name(w.dtype)) + " matrix of " + std::to_string(w.rows) + " x " + std::to_string(w.cols);
 }
 
-void check(const LinearCall& call) {
+void check(const LinearCall& call, KernelFamily family) {
   const CudaMatrix& w = *call.w;
+  const bool fused = call.prepared.squares || call.next.gain || call.epilogue == LinearEpilogue::kRopeAppend;
+  R1_CHECK(!fused || (fuses_norms(family, call.act, call.numeric_class) && call.rows <= kMaxDecodeRows),
+           ErrorCode::kInternal, "no kernel fuses a norm with " + describe(call) + ".");
   R1_CHECK(w.cols % kRowAlign == 0, ErrorCode::kUnsupported,
            "a linear layer's input width must be a multiple of 8 on a GPU, but this is " + describe(call) +
                ". Use device \"cpu\" for this model.");
@@ -63,8 +66,12 @@ int32_t k_blocks(const CudaMatrix& w) { return static_cast<int32_t>((w.cols + 63
 
 }  // namespace
 
+bool fuses_norms(KernelFamily family, DType act, NumericClass numeric_class) {
+  return family >= KernelFamily::kSm90 && act == DType::kBF16 && numeric_class == NumericClass::kDecode;
+}
+
 void LinearLauncher::run(const LinearCall& call) {
-  check(call);
+  check(call, context_.family());
   if (call.numeric_class == NumericClass::kPrefill) {
     if (call.rows > 0) run_once(call);
     return;
@@ -103,9 +110,17 @@ void LinearLauncher::run_once(const LinearCall& call) {
 
 void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
   const CudaMatrix& w = *call.w;
-  const CUtensorMap w_map = maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
+  const bool rope = call.epilogue == LinearEpilogue::kRopeAppend;
+  const CUtensorMap w_map = rope ? maps_.get_pairs(weights(w), w.rows, w.cols, w.ld, plan.tile_rows, call.rope.head_dim)
+                                 : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
   const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
-  const LinearStreamParams params{.out = out, .k_blocks = k_blocks(w), .stages = plan.stages};
+  const LinearStreamParams params{
+      .out = out,
+      .k_blocks = k_blocks(w),
+      .stages = plan.stages,
+      .norm = {.squares = call.prepared.squares, .columns = static_cast<int32_t>(w.cols), .eps = call.norm_eps},
+      .next = {.gain = call.next.gain, .scaled = call.next.scaled, .squares = call.next.squares},
+      .rope = call.rope};
   context_.launch(context_.kernel(plan.kernel), plan.launch, w_map, x_map, params);
 }
 

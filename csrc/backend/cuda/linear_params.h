@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "backend/cuda/kernel_params.h"
+
 namespace r1::cuda {
 
 /** What becomes of the sums x · W^T (times x_scale, plus bias). */
@@ -10,6 +12,7 @@ enum class LinearEpilogue : int32_t {
   kStoreF32,     // y[T][N] f32
   kAddResidual,  // y[T][N] f32 +=
   kSwiglu,       // y[T][I] act = silu(gate) · up; the weights' role is kGateUp
+  kRopeAppend,   // y[T][heads · head_dim] act = rotated Q, K and V to the cache; linear_sm90_stream_* alone
 };
 
 struct LinearOutput {
@@ -23,11 +26,36 @@ struct LinearOutput {
   int32_t vector;  // rows of y start at multiples of 16 bytes
 };
 
+/** Of a NormInput (backend.h). */
+struct NormScaling {
+  const float* squares;  // [rows][ceil(columns / 64)], or null: x is not to be normed
+  int32_t columns;       // of the norm: K
+  float eps;
+};
+
+/** What kAddResidual leaves for the next norm, or gain null. */
+struct NormPreparation {
+  const float* gain;  // [columns]
+  void* scaled;       // [rows][columns] act
+  float* squares;     // [rows][ceil(columns / 64)]
+};
+
+/** kRopeAppend; the stored rows come in pairs (tensor_map.h). */
+struct RopeAppend {
+  StepArrays step;
+  KvPlanes kv;
+  const float* rotations;  // [rows][head_dim / 2] of cosine and sine, times the scale
+  int32_t heads, kv_heads, head_dim;
+};
+
 /** linear_sm90_stream_*; the operands come through tensor maps. */
 struct LinearStreamParams {
   LinearOutput out;
   int32_t k_blocks;  // ceil(K / 64)
   int32_t stages;    // of the ring
+  NormScaling norm;
+  NormPreparation next;
+  RopeAppend rope;
 };
 
 /** linear_sm90_prefill_*; the operands come through tensor maps. */

@@ -61,8 +61,8 @@ constexpr std::array<ClusterRow, 6> kClusters = {{{8, 30}, {6, 39}, {5, 47}, {4,
 /** The smallest tile of tokens, of 8, 16, 32 and 64. */
 int decode_tokens(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : 64; }
 
-// Dynamic shared memory of a block when so many share an SM of 228 KB, of which 1 KB a block is the system's.
-constexpr int blocks_per_sm(int blocks) { return 228 * 1024 / blocks - 1024 - 512; }
+// Shared memory of a block when so many share an SM of 228 KB, of which 1 KB a block is the system's.
+constexpr int blocks_per_sm(int blocks) { return 228 * 1024 / blocks - 1024; }
 
 LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device, LinearPlan plan) {
   const int tokens = decode_tokens(shape.rows);
@@ -80,7 +80,9 @@ LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device,
       plan.splits > 1 ? plan.splits * static_cast<int>(ceil_div(groups, plan.splits)) * threads * 16 : 0;
   // A few blocks that stream all of K alone need all the loads in flight that fit.
   const bool alone = plan.splits == 1 && ceil_div(shape.stored_rows, plan.tile_rows) <= device.sm_count;
-  const int budget = blocks_per_sm(alone && !decode ? 1 : plan.splits > 1 || tall ? 2 : 3);
+  // Barriers, and what the epilogue's threads tell each other: of each token a root, a row and sums of each warp.
+  const int static_bytes = 264 + tokens * (4 + 12 * (plan.tile_rows / 64) + plan.tile_rows / 4);
+  const int budget = blocks_per_sm(alone && !decode ? 1 : plan.splits > 1 || tall ? 2 : 3) - static_bytes;
   constexpr int kAlign = 1024;
   plan.stages = std::clamp((budget - kAlign - inbox_bytes) / stage_bytes, 2, 16);
   plan.kernel += "_t" + std::to_string(tokens) + "_m" + std::to_string(plan.tile_rows);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "backend/cuda/linear.h"
+
 namespace r1::cuda {
 namespace {
 
@@ -26,11 +28,15 @@ KvPlanes planes_of(const KvPool& pool, int layer) {
 
 void embed(OpContext& op, const EmbedParams& p) {
   const CudaMatrix& table = as_cuda(p.table);
+  const bool fused = fuses_norms(op.launch.family(), op.act, p.step->numeric_class) && p.step->rows <= kMaxDecodeRows;
   const EmbedArgs args{.step = op.step.arrays(),
                        .table = table.memory.data(),
                        .ld = table.ld,
                        .residual = p.residual,
-                       .hidden = static_cast<int32_t>(table.cols)};
+                       .hidden = static_cast<int32_t>(table.cols),
+                       .gain = fused ? p.next.gain : nullptr,
+                       .scaled = p.next.scaled,
+                       .squares = p.next.squares};
   // The first kernel of a step: it waits for the copy of the step's arrays, so it may not overlap.
   op.launch.launch(op.launch.kernel(typed("embed", table.dtype)),
                    {.grid_x = grid_of(p.step->rows), .block = 256, .overlap = false}, args);
@@ -46,19 +52,34 @@ Normed rmsnorm(OpContext& op, const float* x, const int32_t* row_of, int32_t row
   return {out, ld};
 }
 
-void rope_append(OpContext& op, const RopeAppendParams& p) {
-  R1_CHECK(p.kv->layout.dtype == op.act && p.kv->layout.head_dim == p.head_dim && p.kv->layout.kv_heads == p.kv_heads,
-           ErrorCode::kInternal, "the KV cache's layout does not fit the model.");
+const float* rotations(OpContext& op, const RopeAppendParams& p, int32_t max_rows) {
   R1_CHECK(p.head_dim % 2 == 0 && p.head_dim <= 512, ErrorCode::kUnsupported,
            "head_dim " + std::to_string(p.head_dim) + " is not supported on CUDA: expected an even number up to 512.");
+  const int pairs = p.head_dim / 2;
+  // Of the largest step, so that graphs stay valid.
+  float* table =
+      op.launch.workspace_as<float>(Workspace::kRotations, 2 * int64_t{std::max(max_rows, p.step->rows)} * pairs);
+  if (op.rotations_of == p.inv_freq) return table;
+  op.rotations_of = p.inv_freq;
+  const RotationsArgs args{.positions = op.step.arrays().positions,
+                           .inv_freq = p.inv_freq,
+                           .rotations = table,
+                           .pairs = pairs,
+                           .scale = p.rope_scale};
+  op.launch.launch(op.launch.kernel("rotations"), {.grid_x = grid_of(p.step->rows), .block = 64}, args);
+  return table;
+}
+
+void rope_append(OpContext& op, const RopeAppendParams& p, const float* rotations) {
+  R1_CHECK(p.kv->layout.dtype == op.act && p.kv->layout.head_dim == p.head_dim && p.kv->layout.kv_heads == p.kv_heads,
+           ErrorCode::kInternal, "the KV cache's layout does not fit the model.");
   const RopeAppendArgs args{.step = op.step.arrays(),
                             .qkv = p.qkv,
                             .kv = planes_of(*p.kv, p.layer),
                             .q_norm = p.q_norm,
                             .k_norm = p.k_norm,
-                            .inv_freq = p.inv_freq,
+                            .rotations = rotations,
                             .norm_eps = p.norm_eps,
-                            .rope_scale = p.rope_scale,
                             .heads = p.heads,
                             .kv_heads = p.kv_heads,
                             .head_dim = p.head_dim};

@@ -15,6 +15,7 @@ struct OpContext {
   const StepBuffer& step;
   TensorMapCache& maps;
   DType act;
+  const float* rotations_of = nullptr;  // inv_freq of the table that the forward pass has made (rotations())
 };
 
 /** Output of rmsnorm: act [rows][ld], ld the hidden size rounded up to kRowAlign, padding zero. */
@@ -27,7 +28,9 @@ void embed(OpContext& op, const EmbedParams& p);
 /** Row i of the output is the norm of row `row_of[i]` of x (device memory), or of row i where row_of is null. */
 Normed rmsnorm(OpContext& op, const float* x, const int32_t* row_of, int32_t rows, int64_t hidden, const float* gain,
                float eps);
-void rope_append(OpContext& op, const RopeAppendParams& p);
+/** Cosines and sines of the step's positions, made by the first call of a forward pass. Steps have at most max_rows. */
+const float* rotations(OpContext& op, const RopeAppendParams& p, int32_t max_rows);
+void rope_append(OpContext& op, const RopeAppendParams& p, const float* rotations);
 void attention(OpContext& op, const AttentionParams& p);
 /** fp16: SwiGLU of the stored rows' sums x [rows][ld_x] f32, then out · scale with a power of two per row. */
 void swiglu_scale(OpContext& op, const float* x, int64_t ld_x, const float* bias, int32_t rows, int64_t columns,

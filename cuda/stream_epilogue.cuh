@@ -1,0 +1,200 @@
+// What linear_sm90_stream_* does before and after the products: the scaling of a norm whose input the op before has
+// left (backend.h, NormInput), the input of the next norm, RoPE and the append to the KV cache.
+#pragma once
+#include "kv_cache.cuh"
+#include "linear_epilogue.cuh"
+
+namespace r1 {
+
+using cuda::LinearStreamParams;
+
+template <int TN, int WARPGROUPS>
+struct StreamShared {
+  float roots[TN];                    // 1 / root of the mean square
+  float squares[4 * WARPGROUPS][TN];  // of each warp's 16 columns
+  bf16* rows[WARPGROUPS][TN];         // where the warpgroup's head of a token goes; null for padding
+};
+
+/** The 64 weight rows `unit` of pairs: 32 of a head's dimensions i, and their partners i + head_dim / 2. */
+struct HalfHead {
+  int head, part;
+  R1_DEVICE HalfHead(const cuda::RopeAppend& rope, int unit) {
+    const int parts = rope.head_dim / 64;
+    head = parts > 1 ? unit / parts : unit, part = parts > 1 ? unit % parts : 0;
+  }
+};
+
+/** For the consumers of a block, each with two rows of the weights and, of every group of 8 tokens, two tokens. */
+template <int TN, int WARPGROUPS>
+class StreamEpilogue {
+  static constexpr int kThreads = 128 * WARPGROUPS, kBarrier = 1;
+  static constexpr int kSquares = 64;  // kSquaresColumns: those of a warpgroup
+
+ public:
+  R1_DEVICE StreamEpilogue(const LinearStreamParams& p, StreamShared<TN, WARPGROUPS>& shared)
+      : p_(p), shared_(shared), half_(p.rope, unit()), pair_(make_pair(p, half_)) {
+    if (p.next.gain) {
+      gain_.x = pair_.column() < p.out.columns ? p.next.gain[pair_.column()] : 0.0f;
+      gain_.y = pair_.column() + 8 < p.out.columns ? p.next.gain[pair_.column() + 8] : 0.0f;
+    }
+  }
+
+  /** What is needed of the tile's tokens [first, end) that this block finishes; waits for the kernel before. */
+  R1_DEVICE void read_inputs(int first, int end) {
+    if (rope()) place_rows();
+    if (!p_.norm.squares) return;
+    pdl_wait();
+    read_roots(first, end);
+  }
+  /** Before the other methods, by all consumers. */
+  R1_DEVICE void sync() const {
+    if (p_.norm.squares) named_sync(kBarrier, kThreads);
+  }
+
+  /** The residual, or cosine and sine, of a token of this thread. */
+  R1_DEVICE float2 term(int token) const {
+    if (!rope()) return pair_.residual(global(token));
+    if (!rotated() || global(token) >= p_.out.rows) return make_float2(1.0f, 0.0f);
+    const float2* rotations = reinterpret_cast<const float2*>(p_.rope.rotations);
+    return __ldcg(rotations + int64_t{global(token)} * (p_.rope.head_dim / 2) + dimension());
+  }
+
+  /** d: (row, token), (row, token + 1), (row + 8, token), (row + 8, token + 1). */
+  R1_DEVICE void finish_fragment(int token, const float (&d)[4], float2 term_0, float2 term_1) {
+    const float scale_0 = scale(token), scale_1 = scale(token + 1);
+    if (rope()) {
+      append(token, pair_.sums(d[0], d[2], scale_0), term_0);
+      append(token + 1, pair_.sums(d[1], d[3], scale_1), term_1);
+      return;
+    }
+    const float2 y_0 = pair_.finish(global(token), d[0], d[2], term_0, scale_0);
+    const float2 y_1 = pair_.finish(global(token + 1), d[1], d[3], term_1, scale_1);
+    if (p_.next.gain) prepare(token, y_0, y_1);
+  }
+
+  /** After the last fragment, by all consumers. */
+  R1_DEVICE void end(int first, int end) const {
+    if (!p_.next.gain) return;
+    named_sync(kBarrier, kThreads);
+    const int groups = (p_.out.columns + kSquares - 1) / kSquares;
+    for (int i = threadIdx.x; i < (end - first) * WARPGROUPS; i += kThreads) {
+      const int tile_token = first + i / WARPGROUPS, warpgroup = i % WARPGROUPS;
+      const int64_t token = blockIdx.y * TN + tile_token;
+      const int group = blockIdx.x * WARPGROUPS + warpgroup;
+      if (token >= p_.out.rows || group >= groups) continue;
+      float sum = 0.0f;
+#pragma unroll
+      for (int w = 0; w < 4; ++w) sum = __fadd_rn(sum, shared_.squares[4 * warpgroup + w][tile_token]);
+      p_.next.squares[token * groups + group] = sum;
+    }
+  }
+
+ private:
+  static R1_DEVICE int warp() { return threadIdx.x / 32; }
+  static R1_DEVICE int lane() { return threadIdx.x % 32; }
+  static R1_DEVICE int unit() { return blockIdx.x * WARPGROUPS + warp() / 4; }
+  /** Of a token of this thread, by its place in the tile less 2 · (lane % 4). */
+  static R1_DEVICE int in_tile(int token) { return token + lane() % 4 * 2; }
+  static R1_DEVICE int global(int token) { return blockIdx.y * TN + in_tile(token); }
+
+  static R1_DEVICE PairEpilogue<bf16> make_pair(const LinearStreamParams& p, const HalfHead& half) {
+    if (p.out.epilogue != LinearEpilogue::kRopeAppend) {
+      return {p.out, static_cast<int>(blockIdx.x) * 64 * WARPGROUPS + warp() * 16 + lane() / 4};
+    }
+    const int column = half.head * p.rope.head_dim + dimension(half);
+    return {p.out, column, column + p.rope.head_dim / 2};
+  }
+  static R1_DEVICE int dimension(const HalfHead& half) { return half.part * 32 + warp() % 4 * 8 + lane() / 4; }
+  R1_DEVICE int dimension() const { return dimension(half_); }
+
+  R1_DEVICE bool rope() const { return p_.out.epilogue == LinearEpilogue::kRopeAppend; }
+  R1_DEVICE bool rotated() const { return half_.head < p_.rope.heads + p_.rope.kv_heads; }
+  R1_DEVICE float scale(int token) const {
+    return p_.norm.squares ? shared_.roots[in_tile(token)] : pair_.scale(global(token));
+  }
+
+  /** Eight lanes add up a token's squares; the order depends on their number alone. */
+  R1_DEVICE void read_roots(int first, int end) {
+    constexpr int kAtOnce = kThreads / 8, kRounds = (TN + kAtOnce - 1) / kAtOnce;
+    const int groups = (p_.norm.columns + kSquares - 1) / kSquares, token = threadIdx.x / 8;
+    float sums[kRounds] = {};
+    const auto wanted = [&](int t) { return t >= first && t < end && blockIdx.y * TN + t < p_.out.rows; };
+#pragma unroll 4
+    for (int i = threadIdx.x % 8; i < groups; i += 8) {
+#pragma unroll
+      for (int r = 0; r < kRounds; ++r) {
+        const int t = token + r * kAtOnce;
+        if (wanted(t))
+          sums[r] = __fadd_rn(sums[r], __ldcg(p_.norm.squares + int64_t{blockIdx.y * TN + t} * groups + i));
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < kRounds; ++r) {
+#pragma unroll
+      for (int offset = 4; offset > 0; offset /= 2) {
+        sums[r] = __fadd_rn(sums[r], __shfl_xor_sync(~0u, sums[r], offset));
+      }
+      const int t = token + r * kAtOnce;
+      if (threadIdx.x % 8 == 0 && wanted(t)) {
+        const float mean = __fdiv_rn(sums[r], static_cast<float>(p_.norm.columns));
+        shared_.roots[t] = __frcp_rn(__fsqrt_rn(__fadd_rn(mean, p_.norm.eps)));
+      }
+    }
+  }
+
+  /** Looks up where each token's head goes; the step's arrays do not depend on the kernel before. */
+  R1_DEVICE void place_rows() {
+    const int t = threadIdx.x % 128;
+    if (t < TN) shared_.rows[warp() / 4][t] = row_of(blockIdx.y * TN + t);
+  }
+  R1_DEVICE bf16* row_of(int token) const {
+    const cuda::RopeAppend& a = p_.rope;
+    const int sequence = token < p_.out.rows ? a.step.row_sequence[token] : -1;
+    if (sequence < 0 || half_.head >= a.heads + 2 * a.kv_heads) return nullptr;
+    if (half_.head < a.heads) return static_cast<bf16*>(p_.out.y) + token * p_.out.ldy + half_.head * a.head_dim;
+    const int kv_head = (half_.head - a.heads) % a.kv_heads;
+    return cache_row<bf16>(a.kv, rotated() ? a.kv.k_offset : a.kv.v_offset, sequence_blocks(a.step, sequence),
+                           a.step.slots[token], kv_head, a.head_dim);
+  }
+
+  R1_DEVICE void append(int token, float2 v, float2 rotation) const {
+    bf16* to = shared_.rows[warp() / 4][in_tile(token)];
+    if (!to) return;
+    if (rotated()) {
+      const float c = rotation.x, s = rotation.y;
+      v = make_float2(__fmaf_rn(v.x, c, -__fmul_rn(v.y, s)), __fmaf_rn(v.y, c, __fmul_rn(v.x, s)));
+    }
+    to[dimension()] = from_float<bf16>(v.x);
+    to[dimension() + p_.rope.head_dim / 2] = from_float<bf16>(v.y);
+  }
+
+  /** y_0, y_1: what has become of the residual of two tokens, in two columns each. */
+  R1_DEVICE void prepare(int token, float2 y_0, float2 y_1) {
+    scale_row(global(token), y_0);
+    scale_row(global(token + 1), y_1);
+    float sum_0 = __fmaf_rn(y_0.y, y_0.y, __fmul_rn(y_0.x, y_0.x));
+    float sum_1 = __fmaf_rn(y_1.y, y_1.y, __fmul_rn(y_1.x, y_1.x));
+#pragma unroll
+    for (int offset = 4; offset < 32; offset *= 2) {  // over the lanes that share the tokens
+      sum_0 = __fadd_rn(sum_0, __shfl_xor_sync(~0u, sum_0, offset));
+      sum_1 = __fadd_rn(sum_1, __shfl_xor_sync(~0u, sum_1, offset));
+    }
+    if (lane() >= 4) return;
+    shared_.squares[warp()][in_tile(token)] = sum_0;
+    shared_.squares[warp()][in_tile(token + 1)] = sum_1;
+  }
+  R1_DEVICE void scale_row(int token, float2 y) const {
+    if (token >= p_.out.rows) return;
+    bf16* to = static_cast<bf16*>(p_.next.scaled) + int64_t{token} * p_.out.columns + pair_.column();
+    if (pair_.column() < p_.out.columns) to[0] = from_float<bf16>(__fmul_rn(y.x, gain_.x));
+    if (pair_.column() + 8 < p_.out.columns) to[8] = from_float<bf16>(__fmul_rn(y.y, gain_.y));
+  }
+
+  const LinearStreamParams& p_;
+  StreamShared<TN, WARPGROUPS>& shared_;
+  const HalfHead half_;
+  const PairEpilogue<bf16> pair_;
+  float2 gain_ = {0.0f, 0.0f};
+};
+
+}  // namespace r1
