@@ -21,7 +21,7 @@ R1_DEVICE void prepare_row(const cuda::EmbedArgs& a, const T* from, int64_t row)
       sum = fmaf(v, v, sum);
     }
     sum = warp_sum(sum);
-    if (lane == 0) a.squares[row * groups + g] = sum;
+    if (lane == 0) a.squares[row * ((groups + 3) & ~3) + g] = sum;
   }
 }
 

@@ -116,8 +116,8 @@ R1_DEVICE void multiply(float (&sums)[TN / 2], int stages, KRange<KS> k, uint32_
   wgmma_pin(sums);
 }
 
-/** grid (weight tiles, token tiles, S), cluster (1, 1, S), block 128 * WARPGROUPS consumers and a warp for the producer
- */
+/** grid (weight tiles, token tiles, S), cluster (1, 1, S), block 128 * WARPGROUPS consumers, a warp for the producer
+ * and one that reads ahead for the epilogue */
 template <int TN, int WARPGROUPS, int KS>
 R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const LinearStreamParams& p) {
   using Tile = StreamTile<TN, WARPGROUPS, KS>;
@@ -153,13 +153,13 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
   if (tid >= kConsumers) {
     if (tid == kConsumers) {
       produce<TN, WARPGROUPS, KS>(weights, x, p, k, ring, full, empty, splits > 1);
-    } else if (splits > 1) {
-      cluster_wait();
+      return;
     }
+    if (tid >= kConsumers + 32) ReadAhead<TN, WARPGROUPS>(p, shared, first_group * 8, end_group * 8).run();
+    if (splits > 1) cluster_wait();
     return;
   }
   StreamEpilogue<TN, WARPGROUPS> epilogue(p, shared);
-  epilogue.read_inputs(first_group * 8, end_group * 8);
   float sums[TN / 2];
   multiply<TN, WARPGROUPS, KS>(sums, p.stages, k, ring, full, empty);
 
@@ -216,7 +216,7 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
 
 // linear_sm90_stream_t<TN>_m<BM>
 #define R1_STREAM_KERNEL(tokens, rows, warpgroups, blocks)                                                       \
-  extern "C" __global__ void __launch_bounds__(warpgroups * 128 + 32, 2) linear_sm90_stream_t##tokens##_m##rows( \
+  extern "C" __global__ void __launch_bounds__(warpgroups * 128 + 64, 2) linear_sm90_stream_t##tokens##_m##rows( \
       const __grid_constant__ r1::TensorMap weights, const __grid_constant__ r1::TensorMap x,                    \
       const __grid_constant__ r1::cuda::LinearStreamParams params) {                                             \
     R1_STREAM_BODY(tokens, warpgroups, blocks);                                                                  \

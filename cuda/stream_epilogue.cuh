@@ -24,11 +24,107 @@ struct HalfHead {
   }
 };
 
+constexpr int kSquares = 64;         // kSquaresColumns: those of a warpgroup
+constexpr int kEpilogueBarrier = 1;  // of the consumers, and once of the warp that reads ahead as well
+
+/** From one row of squares to the next. */
+R1_DEVICE int squares_stride(int groups) { return (groups + 3) & ~3; }
+
+/**
+ * A warp that the products do not wait for: it fetches what the epilogue needs of the tile's tokens [first, end), while
+ * x is on its way.
+ */
+template <int TN, int WARPGROUPS>
+class ReadAhead {
+ public:
+  R1_DEVICE ReadAhead(const LinearStreamParams& p, StreamShared<TN, WARPGROUPS>& shared, int first, int end)
+      : p_(p), shared_(shared), first_(first), end_(min(end, p.out.rows - static_cast<int>(blockIdx.y) * TN)) {}
+
+  R1_DEVICE void run() {
+    if (!p_.norm.squares) return;
+    if (p_.out.epilogue == LinearEpilogue::kRopeAppend) place_rows();
+    pdl_wait();
+    for (int first = first_; first < end_; first += kTokens * kRounds) read_roots(first);
+    named_arrive(kEpilogueBarrier, 128 * WARPGROUPS + 32);
+  }
+
+ private:
+  static constexpr int kTokens = 4, kRounds = 4,
+                       kPieces = 2;  // at a time: tokens, by 8 lanes each, and 16 bytes of each
+  static R1_DEVICE int lane() { return threadIdx.x % 32; }
+  R1_DEVICE int row(int token) const { return blockIdx.y * TN + token; }
+
+  /** The order of a token's sum depends on the number of its terms alone. */
+  R1_DEVICE void read_roots(int first) {
+    const int groups = (p_.norm.columns + kSquares - 1) / kSquares, stride = squares_stride(groups);
+    float sums[kRounds] = {};
+    for (int begin = 4 * (lane() % 8); begin < stride; begin += 32 * kPieces) {
+      float4 v[kRounds][kPieces];  // all of them asked for before any is added
+#pragma unroll
+      for (int r = 0; r < kRounds; ++r) {
+#pragma unroll
+        for (int j = 0; j < kPieces; ++j) {
+          const int t = first + r * kTokens + lane() / 8, i = begin + 32 * j;
+          v[r][j] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+          if (t < end_ && i < groups) {
+            v[r][j] = __ldcg(reinterpret_cast<const float4*>(p_.norm.squares + int64_t{row(t)} * stride + i));
+          }
+        }
+      }
+#pragma unroll
+      for (int r = 0; r < kRounds; ++r) {
+#pragma unroll
+        for (int j = 0; j < kPieces; ++j) sums[r] = add(sums[r], v[r][j], groups - begin - 32 * j);
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < kRounds; ++r) {
+#pragma unroll
+      for (int offset = 4; offset > 0; offset /= 2) {
+        sums[r] = __fadd_rn(sums[r], __shfl_xor_sync(~0u, sums[r], offset));
+      }
+      const int t = first + r * kTokens + lane() / 8;
+      if (lane() % 8 == 0 && t < end_) {
+        const float mean = __fdiv_rn(sums[r], static_cast<float>(p_.norm.columns));
+        shared_.roots[t] = __frcp_rn(__fsqrt_rn(__fadd_rn(mean, p_.norm.eps)));
+      }
+    }
+  }
+  /** The first `count` of four. */
+  static R1_DEVICE float add(float sum, float4 v, int count) {
+    sum = __fadd_rn(sum, v.x);
+    sum = __fadd_rn(sum, count > 1 ? v.y : 0.0f);
+    sum = __fadd_rn(sum, count > 2 ? v.z : 0.0f);
+    return __fadd_rn(sum, count > 3 ? v.w : 0.0f);
+  }
+
+  /** Where each token's heads go; the step's arrays do not depend on the kernel before. */
+  R1_DEVICE void place_rows() {
+#pragma unroll
+    for (int w = 0; w < WARPGROUPS; ++w) {
+      const HalfHead half(p_.rope, blockIdx.x * WARPGROUPS + w);
+      for (int t = first_ + lane(); t < end_; t += 32) shared_.rows[w][t] = row_of(half.head, row(t));
+    }
+  }
+  R1_DEVICE bf16* row_of(int head, int token) const {
+    const cuda::RopeAppend& a = p_.rope;
+    const int sequence = a.step.row_sequence[token];
+    if (sequence < 0 || head >= a.heads + 2 * a.kv_heads) return nullptr;
+    if (head < a.heads) return static_cast<bf16*>(p_.out.y) + token * p_.out.ldy + head * a.head_dim;
+    const bool is_k = head < a.heads + a.kv_heads;
+    return cache_row<bf16>(a.kv, is_k ? a.kv.k_offset : a.kv.v_offset, sequence_blocks(a.step, sequence),
+                           a.step.slots[token], (head - a.heads) % a.kv_heads, a.head_dim);
+  }
+
+  const LinearStreamParams& p_;
+  StreamShared<TN, WARPGROUPS>& shared_;
+  const int first_, end_;
+};
+
 /** For the consumers of a block, each with two rows of the weights and, of every group of 8 tokens, two tokens. */
 template <int TN, int WARPGROUPS>
 class StreamEpilogue {
-  static constexpr int kThreads = 128 * WARPGROUPS, kBarrier = 1;
-  static constexpr int kSquares = 64;  // kSquaresColumns: those of a warpgroup
+  static constexpr int kThreads = 128 * WARPGROUPS;
 
  public:
   R1_DEVICE StreamEpilogue(const LinearStreamParams& p, StreamShared<TN, WARPGROUPS>& shared)
@@ -39,16 +135,9 @@ class StreamEpilogue {
     }
   }
 
-  /** What is needed of the tile's tokens [first, end) that this block finishes; waits for the kernel before. */
-  R1_DEVICE void read_inputs(int first, int end) {
-    if (rope()) place_rows();
-    if (!p_.norm.squares) return;
-    pdl_wait();
-    read_roots(first, end);
-  }
-  /** Before the other methods, by all consumers. */
+  /** Before the other methods, by all consumers: waits for what was read ahead. */
   R1_DEVICE void sync() const {
-    if (p_.norm.squares) named_sync(kBarrier, kThreads);
+    if (p_.norm.squares) named_sync(kEpilogueBarrier, kThreads + 32);
   }
 
   /** The residual, or cosine and sine, of a token of this thread. */
@@ -75,7 +164,7 @@ class StreamEpilogue {
   /** After the last fragment, by all consumers. */
   R1_DEVICE void end(int first, int end) const {
     if (!p_.next.gain) return;
-    named_sync(kBarrier, kThreads);
+    named_sync(kEpilogueBarrier, kThreads);
     const int groups = (p_.out.columns + kSquares - 1) / kSquares;
     for (int i = threadIdx.x; i < (end - first) * WARPGROUPS; i += kThreads) {
       const int tile_token = first + i / WARPGROUPS, warpgroup = i % WARPGROUPS;
@@ -85,7 +174,7 @@ class StreamEpilogue {
       float sum = 0.0f;
 #pragma unroll
       for (int w = 0; w < 4; ++w) sum = __fadd_rn(sum, shared_.squares[4 * warpgroup + w][tile_token]);
-      p_.next.squares[token * groups + group] = sum;
+      p_.next.squares[token * squares_stride(groups) + group] = sum;
     }
   }
 
@@ -111,50 +200,6 @@ class StreamEpilogue {
   R1_DEVICE bool rotated() const { return half_.head < p_.rope.heads + p_.rope.kv_heads; }
   R1_DEVICE float scale(int token) const {
     return p_.norm.squares ? shared_.roots[in_tile(token)] : pair_.scale(global(token));
-  }
-
-  /** Eight lanes add up a token's squares; the order depends on their number alone. */
-  R1_DEVICE void read_roots(int first, int end) {
-    constexpr int kAtOnce = kThreads / 8, kRounds = (TN + kAtOnce - 1) / kAtOnce;
-    const int groups = (p_.norm.columns + kSquares - 1) / kSquares, token = threadIdx.x / 8;
-    float sums[kRounds] = {};
-    const auto wanted = [&](int t) { return t >= first && t < end && blockIdx.y * TN + t < p_.out.rows; };
-#pragma unroll 4
-    for (int i = threadIdx.x % 8; i < groups; i += 8) {
-#pragma unroll
-      for (int r = 0; r < kRounds; ++r) {
-        const int t = token + r * kAtOnce;
-        if (wanted(t))
-          sums[r] = __fadd_rn(sums[r], __ldcg(p_.norm.squares + int64_t{blockIdx.y * TN + t} * groups + i));
-      }
-    }
-#pragma unroll
-    for (int r = 0; r < kRounds; ++r) {
-#pragma unroll
-      for (int offset = 4; offset > 0; offset /= 2) {
-        sums[r] = __fadd_rn(sums[r], __shfl_xor_sync(~0u, sums[r], offset));
-      }
-      const int t = token + r * kAtOnce;
-      if (threadIdx.x % 8 == 0 && wanted(t)) {
-        const float mean = __fdiv_rn(sums[r], static_cast<float>(p_.norm.columns));
-        shared_.roots[t] = __frcp_rn(__fsqrt_rn(__fadd_rn(mean, p_.norm.eps)));
-      }
-    }
-  }
-
-  /** Looks up where each token's head goes; the step's arrays do not depend on the kernel before. */
-  R1_DEVICE void place_rows() {
-    const int t = threadIdx.x % 128;
-    if (t < TN) shared_.rows[warp() / 4][t] = row_of(blockIdx.y * TN + t);
-  }
-  R1_DEVICE bf16* row_of(int token) const {
-    const cuda::RopeAppend& a = p_.rope;
-    const int sequence = token < p_.out.rows ? a.step.row_sequence[token] : -1;
-    if (sequence < 0 || half_.head >= a.heads + 2 * a.kv_heads) return nullptr;
-    if (half_.head < a.heads) return static_cast<bf16*>(p_.out.y) + token * p_.out.ldy + half_.head * a.head_dim;
-    const int kv_head = (half_.head - a.heads) % a.kv_heads;
-    return cache_row<bf16>(a.kv, rotated() ? a.kv.k_offset : a.kv.v_offset, sequence_blocks(a.step, sequence),
-                           a.step.slots[token], kv_head, a.head_dim);
   }
 
   R1_DEVICE void append(int token, float2 v, float2 rotation) const {

@@ -99,6 +99,10 @@ struct StepView {
 // ---- operations ----------------------------------------------------------------------------------------------------
 
 constexpr int32_t kSquaresColumns = 64;
+/** From one row of NormInput's squares to the next: a whole number of 16 bytes. */
+constexpr int64_t squares_stride(int64_t hidden) {
+  return (hidden + 4 * kSquaresColumns - 1) / (4 * kSquaresColumns) * 4;
+}
 
 /**
  * What the next RMSNorm needs of the residual stream, left by the op that writes the stream for the op that norms it: a
@@ -108,7 +112,7 @@ constexpr int32_t kSquaresColumns = 64;
 struct NormInput {
   const float* gain;  // [H] of the norm
   void* scaled;       // [T][H] act: residual · gain
-  float* squares;     // [T][ceil(H / kSquaresColumns)] sums of the squares of so many columns of the residual
+  float* squares;     // [T][squares_stride(H)] sums of the squares of kSquaresColumns columns of the residual each
 };
 
 /** residual[t] = table[tokens[t]] */

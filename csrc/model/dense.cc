@@ -91,7 +91,7 @@ WorkspaceSizes workspace_sizes(const ModelConfig& c, const ModelOptions& options
   return {
       .residual = rows * c.hidden * f32,
       .scaled = kMaxDecodeRows * c.hidden * act,
-      .squares = kMaxDecodeRows * ((c.hidden + kSquaresColumns - 1) / kSquaresColumns) * f32,
+      .squares = kMaxDecodeRows * squares_stride(c.hidden) * f32,
       .qkv = rows * qkv_columns(c) * act,
       .attention = rows * q_columns(c) * act,
       .mlp = rows * c.intermediate * act,
@@ -240,7 +240,7 @@ class DenseModel final : public Model {
   // Activations, [rows][columns]
   std::unique_ptr<Buffer> residual_;   // [T][H] f32
   std::unique_ptr<Buffer> scaled_;     // [kMaxDecodeRows][H] act: NormInput's, of decode steps
-  std::unique_ptr<Buffer> squares_;    // [kMaxDecodeRows][ceil(H / kSquaresColumns)] f32: likewise
+  std::unique_ptr<Buffer> squares_;    // [kMaxDecodeRows][squares_stride(H)] f32: likewise
   std::unique_ptr<Buffer> qkv_;        // [T][(heads + 2·kv_heads)·head_dim] act
   std::unique_ptr<Buffer> attention_;  // [T][heads·head_dim] act
   std::unique_ptr<Buffer> mlp_;        // [T][I] act

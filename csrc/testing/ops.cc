@@ -105,8 +105,7 @@ void head(OpCall& call) {
 // ---- an op that writes the residual stream, and the one that norms it then
 
 NormInput norm_input(OpCall& call, int64_t hidden) {
-  return {call.vector("gain"), call.act_output("scaled", hidden),
-          call.f32_output("squares", (hidden + kSquaresColumns - 1) / kSquaresColumns)};
+  return {call.vector("gain"), call.act_output("scaled", hidden), call.f32_output("squares", squares_stride(hidden))};
 }
 
 /** residual += x · W^T with `first`; the norm's input is left. */

@@ -43,7 +43,7 @@ struct EmbedArgs {
   // for the next norm (backend.h, NormInput), or null
   const float* gain;  // [hidden]
   void* scaled;       // [rows][hidden] act
-  float* squares;     // [rows][ceil(hidden / 64)]
+  float* squares;     // [rows][squares_stride(hidden)]
 };
 
 struct RotationsArgs {

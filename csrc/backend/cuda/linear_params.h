@@ -28,7 +28,7 @@ struct LinearOutput {
 
 /** Of a NormInput (backend.h). */
 struct NormScaling {
-  const float* squares;  // [rows][ceil(columns / 64)], or null: x is not to be normed
+  const float* squares;  // [rows][squares_stride(columns)], or null: x is not to be normed
   int32_t columns;       // of the norm: K
   float eps;
 };
@@ -37,7 +37,7 @@ struct NormScaling {
 struct NormPreparation {
   const float* gain;  // [columns]
   void* scaled;       // [rows][columns] act
-  float* squares;     // [rows][ceil(columns / 64)]
+  float* squares;     // [rows][squares_stride(columns)]
 };
 
 /** kRopeAppend; the stored rows come in pairs (tensor_map.h). */

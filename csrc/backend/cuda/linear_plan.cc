@@ -89,7 +89,7 @@ LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device,
   plan.launch.grid_x = static_cast<unsigned>(ceil_div(shape.stored_rows, plan.tile_rows));
   plan.launch.grid_y = static_cast<unsigned>(ceil_div(shape.rows, tokens));
   plan.launch.grid_z = plan.launch.cluster_z = static_cast<unsigned>(plan.splits);
-  plan.launch.block = static_cast<unsigned>(threads + 32);
+  plan.launch.block = static_cast<unsigned>(threads + 64);
   plan.launch.shared_bytes = static_cast<unsigned>(kAlign + plan.stages * stage_bytes + inbox_bytes);
   return plan;
 }
