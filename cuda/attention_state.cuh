@@ -210,11 +210,12 @@ struct SegmentMerger {
   }
 };
 
-/** Counts the blocks (or parts of blocks) that have saved their segment; true for the last, which sees what all saved.
+/**
+ * Counts the results that blocks (or parts of blocks) have saved; true for the last to come, which sees what all saved.
  */
-R1_DEVICE bool last_to_arrive(int32_t* arrived, int expected) {
+R1_DEVICE bool last_to_arrive(int32_t* arrived, int expected, int count = 1) {
   __threadfence();
-  const bool last = atomicAdd(arrived, 1) == expected - 1;
+  const bool last = atomicAdd(arrived, count) == expected - count;
   if (last) *arrived = 0;
   __threadfence();
   return last;

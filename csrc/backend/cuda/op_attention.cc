@@ -51,25 +51,29 @@ std::string typed_kernel(const char* op, DType act, int head_dim) {
 
 int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHeadsPerBlock - 1) / kHeadsPerBlock; }
 
-/** Every row's keys are cut into segments; blocks take segments until none is left. */
+/**
+ * Every row's keys are cut into segments, and blocks take runs of them. KV blocks that a block keeps on their way: what
+ * fits with its 17 (9) KB of static shared memory two (three) times into an SM.
+ */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
   const int blocks_per_sm = products && p.head_dim == 128 ? 2 : 3;
-  const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
-  const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * decode_partial(p.head_dim);
-  R1_CHECK(items_per_segment <= kAttentionCounters, ErrorCode::kUnsupported,
+  const bool large = op.launch.device().max_shared_bytes >= 200 * 1024;
+  const int stages = !large ? 2 : p.head_dim == 128 ? 3 : 4;
+  const int64_t groups = int64_t{p.kv_heads} * head_chunks(p), row_groups = args.rows * groups;
+  const int64_t partial_floats = row_groups * kMaxSegments * kHeadsPerBlock * decode_partial(p.head_dim);
+  R1_CHECK(row_groups * kDecodeCounters <= kAttentionCounters, ErrorCode::kUnsupported,
            std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) + " KV heads are too many on CUDA.");
   // Counters first, at a place of their own: the slot's memory is zero when new, and kernels leave the counters zero.
   float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + partial_floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
   args.partials = scratch + kAttentionCounters;
-  const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, blocks_per_sm * op.launch.device().sm_count);
-  constexpr int kStages = 2;  // of a KV block's K and V
+  const int64_t resident = std::max<int64_t>(blocks_per_sm * op.launch.device().sm_count, groups);
   op.launch.launch(
       op.launch.kernel(typed_kernel(products ? "attention_decode_sm80" : "attention_decode", op.act, p.head_dim)),
-      {.grid_x = static_cast<unsigned>(grid),
+      {.grid_x = static_cast<unsigned>(std::min<int64_t>(row_groups * kMaxSegments, resident)),
        .block = 128,
-       .shared_bytes = products ? tile_bytes(p.head_dim, kStages) : 0},
+       .shared_bytes = products ? decode_ring_bytes(p.head_dim, stages) : 0},
       args);
 }
 
