@@ -23,7 +23,8 @@ struct StepArrays {
 
 /** Query rows [first_row, first_row + rows) of one sequence: the work of one prefill attention block. */
 struct PrefillTile {
-  int32_t first_row, rows, sequence, reserved;
+  int32_t first_row, rows, sequence;
+  int32_t before;  // sum of key_tiles() (attention_deal.h) of the tiles before this one
 };
 constexpr int kPrefillTileRows = 64, kWidePrefillTileRows = 128;  // of mma.sync and of wgmma kernels
 
@@ -108,7 +109,11 @@ struct AttentionArgs {
   float* partials;
   // zero between launches; decode: [rows][kv_heads][head_chunks][kDecodeCounters]; prefill, segments done: as partials
   int32_t* arrived;
-  const PrefillTile* tiles;  // prefill: [gridDim.y]
+  const PrefillTile* tiles;  // prefill: [gridDim.y], dealt: [deal_count]
+  // Where tiles are dealt (attention_deal.h): how many, their key tiles, and columns; 0 else. The blocks' results of
+  // items that others finish are then at partials [gridDim.x][2][prefill_partial(head_dim)] float4, flags of them at
+  // arrived.
+  int32_t deal_count, deal_total, deal_columns;
   int32_t rows, heads, kv_heads, window;
   float scale;
 };
