@@ -6,56 +6,47 @@ namespace r1 {
 
 constexpr int kMaxRows = cuda::kMaxDecodeStepRows;
 
-/**
- * How a row's keys are cut: segments of whole KV blocks, two or as many as kMaxSegments allow; by position and window
- * alone.
- */
-struct Segments {
-  int first, slot, first_block, per_segment, count;
-  R1_DEVICE Segments(int slot_, int window) : first(first_visible(slot_, window)), slot(slot_) {
-    first_block = first / kBlockTokens;
-    const int blocks = slot / kBlockTokens - first_block + 1;
-    per_segment = max(2, (blocks + cuda::kMaxSegments - 1) / cuda::kMaxSegments);
-    count = (blocks + per_segment - 1) / per_segment;
-  }
-  /** Keys [x, y) of a segment. */
-  R1_DEVICE int2 range(int segment) const {
-    const int begin = (first_block + segment * per_segment) * kBlockTokens;
-    return make_int2(max(first, begin), min(slot + 1, begin + per_segment * kBlockTokens));
-  }
-};
-
-/** The step's runs: of up to `length` segments of a row, so long that the grid has a block for each, about. */
+/** The step's runs: each row's segments are cut into as many as give every block of the grid one, about. */
 struct Runs {
-  int length;
   int begin[kMaxRows + 1];  // begin[r]: runs of all rows before r
 
   /** By the first warp. */
   R1_DEVICE void plan(const cuda::AttentionArgs& a, int groups) {
     constexpr int kHalves = kMaxRows / 32;
     const int lane = threadIdx.x;
-    int n[kHalves], all = 0;
+    int blocks[kHalves], segments[kHalves], all = 0, rows = 0;
 #pragma unroll
     for (int i = 0; i < kHalves; ++i) {
-      const int row = 32 * i + lane;
-      n[i] = row < a.rows && a.step.row_sequence[row] >= 0 ? Segments(a.step.slots[row], a.window).count : 0;
-      all += n[i];
+      const int row = min(32 * i + lane, a.rows - 1);
+      const Segments cut(a.step.slots[row], a.window);
+      const bool valid = a.step.row_sequence[row] >= 0 && row == 32 * i + lane;
+      blocks[i] = valid ? cut.blocks : 0, segments[i] = valid ? cut.count : 0;
+      all += blocks[i], rows += valid;
     }
+    all = sum(all), rows = sum(rows);
+    const int room = gridDim.x / groups;
+    int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];
+    // Longer until each block has one run at most; where there are more rows than blocks they take turns.
+    for (;; most += max(1, most / 8)) {
+      int count = 0;
 #pragma unroll
-    for (int offset = 16; offset > 0; offset /= 2) all += __shfl_xor_sync(~0u, all, offset);
-    const int blocks = gridDim.x;
-    const int most = max(1, (all * groups + blocks - 1) / blocks);
-    if (lane == 0) length = most, begin[0] = 0;
+      for (int i = 0; i < kHalves; ++i) {
+        runs[i] = min(segments[i], (blocks[i] + most - 1) / most);
+        count += runs[i];
+      }
+      if (rows > room || sum(count) <= room) break;
+    }
+    if (lane == 0) begin[0] = 0;
     int carried = 0;
 #pragma unroll
     for (int i = 0; i < kHalves; ++i) {
-      int sum = (n[i] + most - 1) / most;
+      int before_next = runs[i];
       for (int offset = 1; offset < 32; offset *= 2) {
-        const int before = __shfl_up_sync(~0u, sum, offset);
-        if (lane >= offset) sum += before;
+        const int before = __shfl_up_sync(~0u, before_next, offset);
+        if (lane >= offset) before_next += before;
       }
-      begin[32 * i + lane + 1] = carried + sum;
-      carried += __shfl_sync(~0u, sum, 31);
+      begin[32 * i + lane + 1] = carried + before_next;
+      carried += __shfl_sync(~0u, before_next, 31);
     }
   }
   R1_DEVICE int row_of(int run) const {
@@ -65,6 +56,13 @@ struct Runs {
     }
     return row;
   }
+
+ private:
+  R1_DEVICE static int sum(int v) {
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) v += __shfl_xor_sync(~0u, v, offset);
+    return v;
+  }
 };
 
 template <class T, int kDim>
@@ -72,8 +70,8 @@ R1_DEVICE T* output_row(const cuda::AttentionArgs& a, int row, int head) {
   return static_cast<T*>(a.out) + (int64_t{row} * a.heads + head) * kDim;
 }
 
-// Grid: any number of blocks of 128 threads; they take (row, group of heads, run) items in turn. The last block to
-// finish a row's group merges its segments where there are several runs.
+// Grid: any number of blocks of 128 threads, at least one for each group of heads; they take (row, run, group of heads)
+// items in turn.
 template <class T, int kDim, class Attention>
 R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attention, RunShared<kDim>& shared) {
   __shared__ Runs runs;
@@ -86,25 +84,22 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
   for (int item = blockIdx.x; item < items; item += gridDim.x) {
     const int index = item / groups, g = item % groups, row = runs.row_of(index);
     const Segments segments(a.step.slots[row], a.window);
-    const int first = (index - runs.begin[row]) * runs.length, end = min(first + runs.length, segments.count);
+    const int count = runs.begin[row + 1] - runs.begin[row], at = index - runs.begin[row];
+    const int first = at * segments.count / count, end = (at + 1) * segments.count / count;
     const HeadGroup group(a, g);
-    attention.begin(row, group.kv_head, segments.range(first).x, segments.range(end - 1).y);
+    const int2 keys = segments.range(first, end);
+    attention.begin(row, group.kv_head, keys.x, keys.y);
     if (item == blockIdx.x) pdl_wait();
     attention.set_heads(row, group.head, group.heads);
     const int64_t slot = int64_t{row} * groups + g;
-    float* partials = segments.count > runs.length
-                          ? a.partials + slot * cuda::kMaxSegments * kHeads * cuda::decode_partial(kDim)
-                          : nullptr;
-    Run<T, kDim> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
+    Run<T, kDim, Attention::kMergedAtOnce> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
+    run.begin(first, end, a.partials + slot * cuda::kMaxSegments * kHeads * cuda::decode_partial(kDim),
+              a.arrived + slot * cuda::kDecodeCounters);
     for (int segment = first; segment < end; ++segment) {
-      attention.attend(segments.range(segment).y);
-      run.close_segment(partials, segment);
+      attention.attend(segments.range(segment, segment + 1).y);
+      run.close_segment(segments, segment);
     }
-    if (partials) {
-      run.store_with_others(partials, segments.count, a.arrived + slot, runs.begin[row + 1] - runs.begin[row]);
-    } else {
-      run.store();
-    }
+    run.finish(segments);
   }
 }
 
@@ -125,9 +120,8 @@ R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
   attention.begin(row, group.kv_head, first_visible(slot, a.window), slot + 1);
   attention.set_heads(row, group.head, group.heads);
   attention.attend(slot + 1);
-  Run<T, kDim> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
-  run.close_segment(nullptr, 0);
-  run.store();
+  Run<T, kDim, 1> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
+  run.store(run.take());
 }
 
 }  // namespace r1

@@ -273,10 +273,12 @@ R1_DEVICE void attention_prefill(const cuda::AttentionArgs& a) {
 #else
 #define R1_SM80(code)
 #endif
-#define R1_PREFILL_SM80(suffix, type, dim)                                                              \
-  extern "C" __global__ void __launch_bounds__(r1::kPrefillThreads, 3) attention_prefill_sm80_##suffix( \
-      const __grid_constant__ r1::cuda::AttentionArgs a) {                                              \
-    R1_SM80((r1::attention_prefill<type, dim, true>(a)));                                               \
+// Two blocks of 64 KB are what an SM of 164 KB holds.
+#define R1_PREFILL_SM80(suffix, type, dim)                                                        \
+  extern "C" __global__ void                                                                      \
+      __launch_bounds__(r1::kPrefillThreads, dim == 128 ? 2 : 3) attention_prefill_sm80_##suffix( \
+          const __grid_constant__ r1::cuda::AttentionArgs a) {                                    \
+    R1_SM80((r1::attention_prefill<type, dim, true>(a)));                                         \
   }
 #define R1_PREFILL_SM75(suffix, type, dim)                                                              \
   extern "C" __global__ void __launch_bounds__(r1::kPrefillThreads, 2) attention_prefill_sm75_##suffix( \

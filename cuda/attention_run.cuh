@@ -1,144 +1,247 @@
 // Decode attention of one row and the heads of a group: a block's four warps each leave what they found in their share
-// of a segment's keys; here the four become one, and segments are merged in their order, by the block that has them all
-// or by the last of several.
+// of a segment's keys, and the four become one. Segments are merged in their order to spans, spans in theirs to the
+// row's result: a span in registers where a block has it all, what is left in memory by the last block to finish a
+// part.
 #pragma once
 #include "attention_state.cuh"
+#include "kv_cache.cuh"
 
 namespace r1 {
 
 constexpr int kRunThreads = 128, kRunWarps = 4;
 constexpr int kHeads = cuda::kHeadsPerBlock;
 constexpr float kNone = -__builtin_huge_valf();  // m where no key has been seen
+static_assert(kHeads * 16 == kRunThreads);       // 16 threads to a head
+
+/** Keys that the row at `slot` sees: [first, slot]. */
+R1_DEVICE int first_visible(int slot, int window) { return window > 0 ? max(0, slot + 1 - window) : 0; }
+
+/**
+ * How a row's keys are cut: into segments of about two KV blocks, or as many as kMaxSegments allow, and those into
+ * spans of up to kSpanSegments; by position and window alone.
+ */
+struct Segments {
+  int first, slot, first_block, blocks, count, spans;
+  R1_DEVICE Segments(int slot_, int window) : first(first_visible(slot_, window)), slot(slot_) {
+    first_block = first / kBlockTokens;
+    blocks = slot / kBlockTokens - first_block + 1;
+    count = min((blocks + 1) / 2, cuda::kMaxSegments);
+    spans = (count + cuda::kSpanSegments - 1) / cuda::kSpanSegments;
+  }
+  /** Keys [x, y) of segments [from, to). */
+  R1_DEVICE int2 range(int from, int to) const {
+    return make_int2(max(first, block_of(from) * kBlockTokens), min(slot + 1, block_of(to) * kBlockTokens));
+  }
+  R1_DEVICE int span_begin(int span) const { return span * count / spans; }
+  R1_DEVICE int span_of(int segment) const { return ((segment + 1) * spans - 1) / count; }
+
+ private:
+  R1_DEVICE int block_of(int segment) const { return first_block + segment * blocks / count; }
+};
 
 /** Of each warp and head: the sum of the weights 2^(score - m) times V, m, and l, the sum of the weights. */
 template <int kDim>
 struct WarpResults {
   float m[kRunWarps][kHeads], l[kRunWarps][kHeads];
-  float acc[kRunWarps][kHeads][kDim + 4];  // padded against bank conflicts
+  float acc[kRunWarps][kHeads][kDim];  // four floats at a time, in an order that keeps pairs of heads on other banks
+  /** Where dimension d of a head is; those behind it in the same four floats follow. */
+  R1_DEVICE float* sums(int warp, int head, int d) { return &acc[warp][head][((d / 4) ^ (head & 6)) * 4 + d % 4]; }
 };
 
 template <int kDim>
 struct RunShared {
   WarpResults<kDim> results;
-  float warp_share[kHeads][kRunWarps];
-  Shares chain[kHeads][cuda::kMaxSegments];  // of segment i and those before it; the run's own use is of one
-  float inverse[kHeads];
   bool last;
 };
 
-/** Partial results in memory: [segment][head][kDim sums, m, l, two unused: 16-byte aligned]. */
-template <class T, int kDim>
+/** A thread's part of a head's result over some keys. */
+template <int kDim>
+struct HeadResult {
+  static constexpr int kPieces = kDim / 64;
+  float m, l;
+  float4 v[kPieces];
+
+  /** So that the first result appended is taken over bit by bit: -0 + x is x for every x. */
+  R1_DEVICE void clear() {
+    m = kNone, l = -0.0f;
+#pragma unroll
+    for (int j = 0; j < kPieces; ++j) v[j] = make_float4(-0.0f, -0.0f, -0.0f, -0.0f);
+  }
+  /** Adds the result of the keys directly behind these. */
+  R1_DEVICE void append(HeadResult later) {
+    const Shares shares = merge_sums(m, l, later.m, later.l, 1.0f);
+    m = later.m, l = later.l;
+#pragma unroll
+    for (int j = 0; j < kPieces; ++j) {
+      v[j] = make_float4(shares.add(v[j].x, later.v[j].x), shares.add(v[j].y, later.v[j].y),
+                         shares.add(v[j].z, later.v[j].z), shares.add(v[j].w, later.v[j].w));
+    }
+  }
+};
+
+/**
+ * A run of a row's segments. Partial results in memory: [segment][head][kDim sums, m and l of the segment, m and l of
+ * its span]; a span's sums lie where its first segment's were.
+ */
+template <class T, int kDim, int kAtOnce>
 class Run {
+  using Result = HeadResult<kDim>;
   static constexpr int kPartial = cuda::decode_partial(kDim), kStride = kHeads * kPartial;
-  static constexpr int kMine = kHeads * kDim / kRunThreads;  // of the sums, that a thread keeps
+  static constexpr int kSegment = kDim, kSpan = kDim + 2;  // where m and l are in a partial result
+  static constexpr int kSpanSegments = cuda::kSpanSegments;
 
  public:
   /** `out` is where the first of the `heads` heads goes, the others behind it. */
-  R1_DEVICE Run(RunShared<kDim>& shared, int heads, T* out) : shared_(shared), heads_(heads), out_(out) {
-    m_ = kNone, l_ = -0.0f;
-#pragma unroll
-    for (int j = 0; j < kMine; ++j) total_[j] = -0.0f;  // -0 + x is x, bit by bit
-  }
+  R1_DEVICE Run(RunShared<kDim>& shared, int heads, T* out) : shared_(shared), heads_(heads), out_(out) {}
 
-  /** What the warps have published becomes part of this run's result, or is saved as the segment's own. */
-  R1_DEVICE void close_segment(float* partials, int segment) {
+  /** What the warps have published, which may not publish again before all threads have come to a barrier. */
+  R1_DEVICE Result take() const {
+    WarpResults<kDim>& r = shared_.results;
+    const int h = head();
     __syncthreads();
-    float* partial = partials ? partials + segment * kStride : nullptr;
-    if (threadIdx.x < heads_) close_head(threadIdx.x, partial);
-    __syncthreads();
+    float most = r.m[0][h];
 #pragma unroll
-    for (int j = 0; j < kMine; ++j) {
-      const int i = threadIdx.x + j * kRunThreads, h = i / kDim, d = i % kDim;
-      if (h >= heads_) break;
-      float v = 0.0f;
+    for (int w = 1; w < kRunWarps; ++w) most = fmaxf(most, r.m[w][h]);
+    Result result;
+    result.m = most, result.l = 0.0f;
 #pragma unroll
-      for (int w = 0; w < kRunWarps; ++w) v = fmaf(shared_.results.acc[w][h][d], shared_.warp_share[h][w], v);
-      if (partial) {
-        partial[h * kPartial + d] = v;
-      } else {
-        total_[j] = shared_.chain[h][0].add(total_[j], v);
+    for (int j = 0; j < Result::kPieces; ++j) result.v[j] = make_float4(0, 0, 0, 0);
+#pragma unroll
+    for (int w = 0; w < kRunWarps; ++w) {
+      const float share = r.m[w][h] == kNone ? 0.0f : exp2_fast(r.m[w][h] - most);
+      result.l = __fmaf_rn(r.l[w][h], share, result.l);
+#pragma unroll
+      for (int j = 0; j < Result::kPieces; ++j) {
+        const float4 v = *reinterpret_cast<const float4*>(r.sums(w, h, dimension(j)));
+        float4& sum = result.v[j];
+        sum = make_float4(__fmaf_rn(v.x, share, sum.x), __fmaf_rn(v.y, share, sum.y), __fmaf_rn(v.z, share, sum.z),
+                          __fmaf_rn(v.w, share, sum.w));
       }
     }
-    __syncthreads();  // the warps publish again
+    return result;
   }
 
-  /** After the last segment of a run that has them all. */
-  R1_DEVICE void store() {
-    if (threadIdx.x < heads_) shared_.inverse[threadIdx.x] = 1.0f / l_;
-    __syncthreads();
+  R1_DEVICE void store(const Result& result) const {
+    if (head() >= heads_) return;
+    const float inverse = 1.0f / result.l;
 #pragma unroll
-    for (int j = 0; j < kMine; ++j) {
-      const int i = threadIdx.x + j * kRunThreads;
-      if (i < heads_ * kDim) out_[i] = from_float<T>(total_[j] * shared_.inverse[i / kDim]);
+    for (int j = 0; j < Result::kPieces; ++j) {
+      const float4 v = make_float4(result.v[j].x * inverse, result.v[j].y * inverse, result.v[j].z * inverse,
+                                   result.v[j].w * inverse);
+      T* to = out_ + head() * kDim + dimension(j);
+      if constexpr (sizeof(T) == 4) {
+        *reinterpret_cast<float4*>(to) = v;
+      } else {
+        *reinterpret_cast<uint2*>(to) = make_uint2(pack2<T>(v.x, v.y), pack2<T>(v.z, v.w));
+      }
     }
-    __syncthreads();
   }
 
-  /** After the last segment of one of several runs: the last to come here merges all segments. */
-  R1_DEVICE void store_with_others(const float* partials, int segments, int32_t* arrived, int runs) {
-    __syncthreads();
-    if (threadIdx.x == 0) shared_.last = last_to_arrive(arrived, runs);
-    __syncthreads();
-    if (shared_.last) merge_segments(partials, segments);
-    __syncthreads();
+  /** Segments [first, end) of a row follow, whose partial results and counters these are. */
+  R1_DEVICE void begin(int first, int end, float* partials, int32_t* arrived) {
+    first_ = first, end_ = end, spans_done_ = 0;
+    partials_ = partials, arrived_ = arrived;
+    span_.clear();
+  }
+
+  /** After the segment's keys: its result goes to its span, or to memory where the span is not this run's alone. */
+  R1_DEVICE void close_segment(const Segments& segments, int segment) {
+    const Result result = take();
+    const int span = segments.span_of(segment);
+    if (!has_span(segments, span)) return save(result, segment, kSegment);
+    span_.append(result);
+    if (segments.spans == 1 || segment + 1 < segments.span_begin(span + 1)) return;
+    save(span_, segments.span_begin(span), kSpan);
+    span_.clear();
+    ++spans_done_;
+  }
+
+  /** After the run's last segment. */
+  R1_DEVICE void finish(const Segments& segments) {
+    const int first_span = segments.span_of(first_), last_span = segments.span_of(end_ - 1);
+    if (segments.spans == 1 && has_span(segments, 0)) return store(span_);
+    for (int span = first_span; span <= last_span; span += max(1, last_span - first_span)) {
+      if (!has_span(segments, span)) finish_span(segments, span);
+    }
+    if (spans_done_ == 0 || !arrive(arrived_, spans_done_, segments.spans)) return;
+    store(merge([&](int span) { return segments.span_begin(span); }, segments.spans, kSpan));
   }
 
  private:
-  R1_DEVICE void close_head(int h, float* partial) {
-    const WarpResults<kDim>& r = shared_.results;
-    float m = r.m[0][h], l = 0.0f;
+  R1_DEVICE static int head() { return threadIdx.x / 16; }
+  R1_DEVICE static int dimension(int j) { return j * 64 + threadIdx.x % 16 * 4; }
+  R1_DEVICE bool has_span(const Segments& segments, int span) const {
+    return first_ <= segments.span_begin(span) && segments.span_begin(span + 1) <= end_;
+  }
+  R1_DEVICE float* partial(int segment) const { return partials_ + segment * kStride + head() * kPartial; }
+
+  R1_DEVICE void save(const Result& result, int segment, int sums) const {
+    if (head() >= heads_) return;
+    float* to = partial(segment);
 #pragma unroll
-    for (int w = 1; w < kRunWarps; ++w) m = fmaxf(m, r.m[w][h]);
-#pragma unroll
-    for (int w = 0; w < kRunWarps; ++w) {
-      const float share = r.m[w][h] == kNone ? 0.0f : exp2_fast(r.m[w][h] - m);
-      shared_.warp_share[h][w] = share;
-      l = fmaf(r.l[w][h], share, l);
-    }
-    if (partial) {
-      partial[h * kPartial + kDim] = m, partial[h * kPartial + kDim + 1] = l;
-    } else {
-      shared_.chain[h][0] = merge_sums(m_, l_, m, l, 1.0f);
-      m_ = m, l_ = l;
-    }
+    for (int j = 0; j < Result::kPieces; ++j) *reinterpret_cast<float4*>(to + dimension(j)) = result.v[j];
+    if (threadIdx.x % 16 == 0) *reinterpret_cast<float2*>(to + sums) = make_float2(result.m, result.l);
   }
 
-  R1_DEVICE void merge_segments(const float* partials, int segments) {
-    if (threadIdx.x < heads_) {
-      const int h = threadIdx.x;
-      const float* p = partials + h * kPartial + kDim;
-      float m = __ldcg(p), l = __ldcg(p + 1);
-#pragma unroll 8
-      for (int i = 1; i < segments; ++i) {
-        float next_m = __ldcg(p + i * kStride), next_l = __ldcg(p + i * kStride + 1);
-        shared_.chain[h][i] = merge_sums(m, l, next_m, next_l, 1.0f);
-        m = next_m, l = next_l;
-      }
-      shared_.inverse[h] = 1.0f / l;
-    }
+  /** All threads have saved `count` of `expected` results; true for the block that completes them. */
+  R1_DEVICE bool arrive(int32_t* arrived, int count, int expected) const {
     __syncthreads();
-    for (int i = threadIdx.x; i < heads_ * kDim / 4; i += kRunThreads) {
-      const int h = i / (kDim / 4), d = i % (kDim / 4) * 4;
-      const float4* p = reinterpret_cast<const float4*>(partials + h * kPartial + d);
-      float4 v = __ldcg(p);
-#pragma unroll 16
-      for (int s = 1; s < segments; ++s) {
-        const float4 next = __ldcg(p + s * (kStride / 4));
-        const Shares& shares = shared_.chain[h][s];
-        v = make_float4(shares.add(v.x, next.x), shares.add(v.y, next.y), shares.add(v.z, next.z),
-                        shares.add(v.w, next.w));
-      }
-      const float to[4] = {v.x, v.y, v.z, v.w};
+    if (count == expected) return true;
+    if (threadIdx.x == 0) shared_.last = last_to_arrive(arrived, expected, count);
+    __syncthreads();
+    return shared_.last;
+  }
+
+  /** The segments of a span that is shared with other runs: the last to come here merges them. */
+  R1_DEVICE void finish_span(const Segments& segments, int span) {
+    const int begin = segments.span_begin(span), end = segments.span_begin(span + 1);
+    if (!arrive(arrived_ + 1 + span, min(end, end_) - max(begin, first_), end - begin)) return;
+    const Result result = merge([&](int i) { return begin + i; }, end - begin, kSegment);
+    if (segments.spans == 1) return store(result);
+    save(result, begin, kSpan);
+    ++spans_done_;
+  }
+
+  /** `count` results in order; kAtOnce of them are loaded at a time. */
+  template <class Place>
+  R1_DEVICE Result merge(const Place& place, int count, int sums) const {
+    static_assert(cuda::kMaxSegments / kSpanSegments == kSpanSegments && kSpanSegments % kAtOnce == 0);
+    Result total;
+    total.clear();
+    if (head() >= heads_) return total;
+#pragma unroll 1
+    for (int first = 0; first < count; first += kAtOnce) {
+      Result parts[kAtOnce];
 #pragma unroll
-      for (int j = 0; j < 4; ++j) out_[h * kDim + d + j] = from_float<T>(to[j] * shared_.inverse[h]);
+      for (int i = 0; i < kAtOnce; ++i) {
+        if (first + i < count) parts[i] = load(place(first + i), sums);
+      }
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        if (first + i < count) total.append(parts[i]);
+      }
     }
+    return total;
+  }
+  R1_DEVICE Result load(int segment, int sums) const {
+    const float* from = partial(segment);
+    const float2 ml = __ldcg(reinterpret_cast<const float2*>(from + sums));
+    Result result;
+    result.m = ml.x, result.l = ml.y;
+#pragma unroll
+    for (int j = 0; j < Result::kPieces; ++j) {
+      result.v[j] = __ldcg(reinterpret_cast<const float4*>(from + dimension(j)));
+    }
+    return result;
   }
 
   RunShared<kDim>& shared_;
   const int heads_;
   T* const out_;
-  float m_, l_;  // of head threadIdx.x, where there is one
-  float total_[kMine];
+  int first_ = 0, end_ = 0, spans_done_ = 0;
+  float* partials_ = nullptr;
+  int32_t* arrived_ = nullptr;
+  Result span_;  // of its segments so far
 };
 
 }  // namespace r1

@@ -41,6 +41,8 @@ class SimtAttention {
   static constexpr int kOwn = kElements / 4;  // elements of the output that a lane has in the end
 
  public:
+  static constexpr int kMergedAtOnce = 2;  // results of segments: registers are taken
+
   R1_DEVICE SimtAttention(const cuda::AttentionArgs& a, SimtQueries<kDim>& queries, WarpResults<kDim>& results)
       : a_(a), queries_(queries), results_(results) {}
 
@@ -219,6 +221,7 @@ class SimtAttention {
   }
 
   R1_DEVICE void publish() {
+    __syncthreads();  // what was published before has been taken
     const int first = (lane() & 16 ? kElements / 2 : 0) + (lane() & 8 ? kOwn : 0);
 #pragma unroll
     for (int h = 0; h < kHeads; ++h) {
@@ -228,7 +231,7 @@ class SimtAttention {
       l += __shfl_xor_sync(~0u, l, 16);
       if (lane() == 0) results_.m[warp()][h] = m_[h], results_.l[warp()][h] = l;
 #pragma unroll
-      for (int i = 0; i < kOwn; ++i) results_.acc[warp()][h][dimension(first + i)] = acc_[h][i];
+      for (int i = 0; i < kOwn; ++i) *results_.sums(warp(), h, dimension(first + i)) = acc_[h][i];
     }
   }
 
@@ -241,9 +244,6 @@ class SimtAttention {
   float m_[kHeads], l_[kHeads];  // l of this lane's keys alone
   float acc_[kHeads][kOwn];
 };
-
-/** Keys that the row at `slot` sees: [first, slot]. */
-R1_DEVICE int first_visible(int slot, int window) { return window > 0 ? max(0, slot + 1 - window) : 0; }
 
 /** The heads of group `g` = kv_head · chunks + chunk. */
 struct HeadGroup {

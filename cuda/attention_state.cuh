@@ -108,6 +108,17 @@ struct AttentionState {
     for (int n = 0; n < kDim / 8; ++n) mine[n * kThreads] = make_float4(o[n][0], o[n][1], o[n][2], o[n][3]);
     mine[kDim / 8 * kThreads] = make_float4(m[0], l[0], m[1], l[1]);
   }
+  /** What save() left there. */
+  R1_DEVICE void load(const float4* partial) {
+    const float4* mine = partial + threadIdx.x % kThreads;
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+      const float4 v = __ldcg(mine + n * kThreads);
+      o[n][0] = v.x, o[n][1] = v.y, o[n][2] = v.z, o[n][3] = v.w;
+    }
+    const float4 sums = __ldcg(mine + kDim / 8 * kThreads);
+    m[0] = sums.x, l[0] = sums.y, m[1] = sums.z, l[1] = sums.w;
+  }
   /** Puts the state after the keys of `partial`, which come directly before these. */
   R1_DEVICE void merge_into(const float4* partial, float factor) {
     const float4* earlier = partial + threadIdx.x % kThreads;
@@ -210,11 +221,12 @@ struct SegmentMerger {
   }
 };
 
-/** Counts the blocks (or parts of blocks) that have saved their segment; true for the last, which sees what all saved.
+/**
+ * Counts the results that blocks (or parts of blocks) have saved; true for the last to come, which sees what all saved.
  */
-R1_DEVICE bool last_to_arrive(int32_t* arrived, int expected) {
+R1_DEVICE bool last_to_arrive(int32_t* arrived, int expected, int count = 1) {
   __threadfence();
-  const bool last = atomicAdd(arrived, 1) == expected - 1;
+  const bool last = atomicAdd(arrived, count) == expected - count;
   if (last) *arrived = 0;
   __threadfence();
   return last;

@@ -6,40 +6,43 @@
 
 namespace r1 {
 
-template <int kDim>
+template <int kDim, bool kDealt>
 class WideConsumer {
   using State = AttentionState<kDim>;
 
  public:
-  R1_DEVICE WideConsumer(const WideWork& work, WideShared<kDim> shared, WideBarriers& barriers)
-      : work_(work), shared_(shared), barriers_(barriers), group_(threadIdx.x / kGroupThreads - 1) {
-    members_ = min(kMembers, work.members - group_ * kMembers);
-    shared_turns_ = work.members > kMembers;
-    const int first_slot = work.slot_of(first_member()), last_slot = work.slot_of(first_member() + members_ - 1);
-    open_begin_ = work.first_of(last_slot), open_end_ = first_slot + 1;
-  }
+  R1_DEVICE WideConsumer(const AttentionArgs& a, const WideWork& work, WideShared<kDim> shared, WideBarriers& barriers,
+                         bool shared_turns)
+      : a_(a),
+        work_(work),
+        shared_(shared),
+        barriers_(barriers),
+        group_(threadIdx.x / kGroupThreads - 1),
+        shared_turns_(shared_turns) {}
 
+  /** A piece of work; without members of its own the group takes its turns all the same. */
   R1_DEVICE void run() {
     load_queries();
     state_.clear();
     total_.clear_to_append();
+    if (kDealt && work_.before >= 0) take_over();
     float s[kKeys / 8][4];
     begin_turn();
-    barrier_wait(full(barriers_.full_keys, 0), 0);
-    multiply_keys(0, s);
+    barrier_wait(full(barriers_.full_keys, done_), parity(done_));
+    multiply_keys(done_, s);
     end_turn();
     wgmma_wait<0>();
     wgmma_pin(s);
-    const int tiles = work_.end - work_.begin;
-    for (int i = 0; i < tiles; ++i) {
+    for (int tile = work_.begin; tile < work_.end; ++tile) {
+      const int i = done_++;
       release(barriers_.empty_keys, i);
-      const int first_key = (work_.begin + i) * kKeys;
-      if (first_key < open_begin_ || first_key + kKeys > open_end_) mask(first_key, s);
+      const int first_key = tile * kKeys;
+      if (first_key < work_.open_begin || first_key + kKeys > work_.open_end) mask(first_key, s);
       state_.take(s, weight_factor());
       uint32_t p[kKeys / 16][4];
       pack(s, p);
       barrier_wait(full(barriers_.full_values, i), parity(i));
-      const bool more = i + 1 < tiles;
+      const bool more = tile + 1 < work_.end;
       if (more) barrier_wait(full(barriers_.full_keys, i + 1), parity(i + 1));
       begin_turn();
       multiply_values(i, p);
@@ -48,7 +51,7 @@ class WideConsumer {
       if (more) multiply_keys(i + 1, s);
       end_turn();
       release(barriers_.empty_values, i);
-      end_tile(work_.begin + i);
+      end_tile(tile);
       wgmma_wait<0>();
       wgmma_pin(s);
     }
@@ -64,25 +67,27 @@ class WideConsumer {
     if (threadIdx.x % 32 == 0) barrier_arrive(full(barriers, i));
   }
   R1_DEVICE int first_member() const { return group_ * kMembers; }
-  R1_DEVICE float weight_factor() const { return work_.a.scale * 1.44269504f; }
+  /** Of one of the group's members, or of the piece's last where the group has none. */
+  R1_DEVICE int slot(int member) const { return work_.slot_of(a_, min(first_member() + member, work_.members - 1)); }
+  R1_DEVICE float weight_factor() const { return a_.scale * 1.44269504f; }
 
   // The other warpgroup computes its softmax meanwhile. The first turn is the first one's.
   R1_DEVICE void begin_turn() const {
-    if (shared_turns_) named_sync(kTurn + group_, 2 * kGroupThreads);
+    if (kDealt || shared_turns_) named_sync(kTurn + group_, 2 * kGroupThreads);
   }
   R1_DEVICE void end_turn() const {
-    if (shared_turns_) named_arrive(kTurn + 1 - group_, 2 * kGroupThreads);
+    if (kDealt || shared_turns_) named_arrive(kTurn + 1 - group_, 2 * kGroupThreads);
   }
 
   R1_DEVICE void load_queries() {
     constexpr int kChunks = kDim / 8;  // of 16 bytes
-    const int64_t stride = int64_t{work_.a.heads + 2 * work_.a.kv_heads} * kDim;
-    const bf16* q = static_cast<const bf16*>(work_.a.qkv);
+    const int64_t stride = int64_t{a_.heads + 2 * a_.kv_heads} * kDim;
+    const bf16* q = static_cast<const bf16*>(a_.qkv);
     const uint32_t to = shared_.queries(group_);
     for (int i = threadIdx.x % kGroupThreads; i < kMembers * kChunks; i += kGroupThreads) {
       const int member = i / kChunks, chunk = i % kChunks;
       uint4 v = make_uint4(0, 0, 0, 0);
-      if (member < members_) {
+      if (member < work_.own) {
         const int m = first_member() + member;
         v = __ldcg(reinterpret_cast<const uint4*>(q + work_.row_of(m) * stride + work_.head_of(m) * kDim) + chunk);
       }
@@ -91,7 +96,7 @@ class WideConsumer {
                    : "memory");
     }
     async_proxy_fence();
-    named_sync(kGroup + group_, kGroupThreads);
+    group_sync();
   }
 
   /** Starts s = Q K^T. */
@@ -116,8 +121,8 @@ class WideConsumer {
   R1_DEVICE void mask(int first_key, float (&s)[kKeys / 8][4]) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const int slot = work_.slot_of(first_member() + min(member(i), members_ - 1));
-      State::mask(s, i, first_key, work_.first_of(slot), slot);
+      const int last = slot(min(member(i), work_.own - 1));
+      State::mask(s, i, first_key, first_of(a_, last), last);
     }
   }
 
@@ -149,38 +154,66 @@ class WideConsumer {
 
   R1_DEVICE bf16* output(int member) const {
     const int m = first_member() + member;
-    return static_cast<bf16*>(work_.a.out) + (int64_t{work_.row_of(m)} * work_.a.heads + work_.head_of(m)) * kDim;
+    return static_cast<bf16*>(a_.out) + (int64_t{work_.row_of(m)} * a_.heads + work_.head_of(m)) * kDim;
+  }
+
+  /** This thread's part of the result that a block hands to a later one. */
+  R1_DEVICE int handed(int block) const { return block * 2 + group_; }
+  R1_DEVICE float4* handed_state(int block) const {
+    return reinterpret_cast<float4*>(a_.partials) + int64_t{handed(block)} * cuda::prefill_partial(kDim);
+  }
+  R1_DEVICE void group_sync() const { named_sync(kGroup + group_, kGroupThreads); }
+
+  R1_DEVICE void hand_over() const {
+    total_.save(handed_state(blockIdx.x));
+    group_sync();
+    if (threadIdx.x % kGroupThreads == 0) {
+      __threadfence();
+      atomicExch(a_.arrived + handed(blockIdx.x), 1);
+    }
+  }
+  /** Of a block with a lower index, which has begun before this one and taken that piece first. */
+  R1_DEVICE void take_over() {
+    if (threadIdx.x % kGroupThreads == 0) {
+      int32_t* flag = a_.arrived + handed(work_.before);
+      while (atomicCAS(flag, 1, 0) == 0) __nanosleep(100);
+      __threadfence();
+    }
+    __syncwarp();
+    group_sync();
+    total_.load(handed_state(work_.before));
   }
 
   R1_DEVICE void finish() {
-    if (gridDim.z == 1 || work_.segments == 1) {
-      bf16* const rows[2] = {member(0) < members_ ? output(member(0)) : nullptr,
-                             member(1) < members_ ? output(member(1)) : nullptr};
+    if (kDealt && !work_.ends) return hand_over();
+    if (kDealt || gridDim.z == 1 || work_.segments == 1) {
+      bf16* const rows[2] = {member(0) < work_.own ? output(member(0)) : nullptr,
+                             member(1) < work_.own ? output(member(1)) : nullptr};
       return total_.store(rows);
     }
     const int64_t part = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * 2 + group_;
-    float4* partials = reinterpret_cast<float4*>(work_.a.partials) + part * gridDim.z * cuda::prefill_partial(kDim);
+    float4* partials = reinterpret_cast<float4*>(a_.partials) + part * gridDim.z * cuda::prefill_partial(kDim);
     total_.save(partials + blockIdx.z * cuda::prefill_partial(kDim));
     __shared__ bool last[2];
     named_sync(kConsumers, shared_turns_ ? 2 * kGroupThreads : kGroupThreads);  // K and V have been read by both
-    if (threadIdx.x % kGroupThreads == 0) last[group_] = last_to_arrive(work_.a.arrived + part, work_.segments);
-    const auto sync = [&] { named_sync(kGroup + group_, kGroupThreads); };
+    if (threadIdx.x % kGroupThreads == 0) last[group_] = last_to_arrive(a_.arrived + part, work_.segments);
+    const auto sync = [&] { group_sync(); };
     sync();
     if (!last[group_]) return;
     extern __shared__ __align__(1024) uint8_t dynamic[];
-    const SegmentMerger<kDim> merger{partials, work_.segments, members_,
+    const SegmentMerger<kDim> merger{partials, work_.segments, work_.own,
                                      dynamic + group_ * cuda::merge_bytes(work_.segments)};
     merger.template run<bf16>(weight_factor(), sync, [&](int member) { return output(member); });
   }
 
+  const AttentionArgs& a_;
   const WideWork& work_;
   const WideShared<kDim> shared_;
   const WideBarriers& barriers_;
   const int group_;
-  int members_;
-  bool shared_turns_;
-  int open_begin_, open_end_;  // keys [open_begin, open_end) are visible to all members
-  State state_, total_;        // of this segment, of those before
+  const bool shared_turns_;
+  int done_ = 0;         // tiles of all pieces
+  State state_, total_;  // of this segment, of those before
 };
 
 }  // namespace r1

@@ -103,6 +103,12 @@ R1_DEVICE void stmatrix_x4(uint32_t address, const uint32_t (&r)[4]) {
                "r"(r[2]), "r"(r[3])
                : "memory");
 }
+/** A transposed 8x8 matrix of 16-bit values whose rows lie in lanes as ldmatrix leaves them. sm_75. */
+R1_DEVICE uint32_t transpose_8x8(uint32_t r) {
+  uint32_t t;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(t) : "r"(r));
+  return t;
+}
 R1_DEVICE uint4 load_shared_16(uint32_t address) {
   uint4 v;
   asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"

@@ -3,8 +3,10 @@
 #include <napi.h>
 
 #include <atomic>
+#include <vector>
 
 #include "backend/backend.h"
+#include "backend/cuda/attention_deal.h"
 #include "backend/cuda/family.h"
 #include "engine/loader.h"
 #include "testing/failing_backend.h"
@@ -29,6 +31,38 @@ Napi::Value chosen_family(const Napi::CallbackInfo& info) {
                                             info[2].ToString().Utf8Value());
     return Napi::String::New(info.Env(), std::string(cuda::family_name(family)));
   });
+}
+
+/** (key tiles of each tile, columns, blocks) → of each block its pieces in order: [column, tile, begin, end, source].
+ */
+Napi::Value dealt_pieces(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto lengths = info[0].As<Napi::Int32Array>();
+  std::vector<cuda::PrefillTile> tiles(lengths.ElementLength());
+  int32_t total = 0;
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    tiles[i].before = total;
+    total += lengths[i];
+  }
+  const cuda::TileDeal deal{tiles.data(), static_cast<int>(tiles.size()), total, info[1].ToNumber().Int32Value(),
+                            info[2].ToNumber().Int32Value()};
+  Napi::Array blocks = Napi::Array::New(env);
+  for (int b = 0; b < deal.blocks; ++b) {
+    const int64_t first = deal.cut(b);
+    Napi::Array pieces = Napi::Array::New(env);
+    for (int64_t left = deal.cut(b + 1); left > first;) {
+      const cuda::TileDeal::Piece piece = deal.piece(first, left);
+      left -= piece.end - piece.begin;
+      Napi::Array of = Napi::Array::New(env);
+      for (const int value :
+           {piece.column, piece.tile, piece.begin, piece.end, piece.begin > 0 ? deal.block_before(b) : -1}) {
+        of.Set(of.Length(), value);
+      }
+      pieces.Set(pieces.Length(), of);
+    }
+    blocks.Set(blocks.Length(), pieces);
+  }
+  return blocks;
 }
 
 /** (NativeLoadSpec, which allocation fails) → { failed, allocations, alive }. */
@@ -65,6 +99,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("TestModel", TestModel::define(env));
   exports.Set("batchLimits", Napi::Function::New<batch_limits>(env));
   exports.Set("loadWithFailure", Napi::Function::New<load_with_failure>(env));
+  exports.Set("dealtPieces", Napi::Function::New<dealt_pieces>(env));
   exports.Set("describeCuda", Napi::Function::New<cuda_description>(env));
   exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
   exports.Set("nvmlStatus", Napi::Function::New<nvml_status>(env));

@@ -4,7 +4,7 @@ import { type CachedTokens, type HeadShape, KvCache } from "../support/kv-cache"
 import { Random } from "../support/random";
 import { roundAll } from "../support/rounding";
 import { KV_BLOCK, type SequencePart, stepOf } from "../support/steps";
-import { type TestBackend, type TestStep, testAddon } from "../support/test-addon";
+import { type TestBackend, type TestOutput, type TestStep, testAddon } from "../support/test-addon";
 import { attend } from "./reference";
 import { expectClose, expectSameBits, expectSameRuns, expectWritten, stored } from "./tolerance";
 
@@ -51,6 +51,44 @@ const layouts: Layout[] = [
 const longer: Layout[] = [
   { name: "a prompt of 300 beside a late chunk", numericClass: "prefill", parts: [part(300, 300), part(1100, 40)] },
   { name: "decode of 4097 and 8000", numericClass: "decode", parts: [part(4097, 1), part(8000, 1)] },
+];
+
+// Steps with more tiles than an H200 has SMs (attention_deal.h): items in two pieces, and in three or more.
+const dealt: { shape: Case; layout: Layout; chunks: [sequence: number, from: number, rows: number][] }[] = [
+  {
+    shape: cases[1],
+    layout: { name: "700 rows beside 150", numericClass: "prefill", parts: [part(1900, 700), part(150, 150)] },
+    chunks: [
+      [0, 0, 3],
+      [0, 250, 130],
+      [0, 690, 10],
+      [1, 0, 150],
+    ],
+  },
+  {
+    shape: cases[2],
+    layout: {
+      name: "a late chunk among short prompts",
+      numericClass: "prefill",
+      parts: [part(9000, 300), ...Array.from({ length: 40 }, (_, i) => part(5 + i, 2))],
+    },
+    chunks: [
+      [0, 0, 40],
+      [0, 120, 20],
+      [0, 172, 128],
+      [0, 299, 1],
+      [17, 0, 2],
+    ],
+  },
+];
+// Decode steps whose blocks take a part of a span of segments, some spans, or whole rows.
+const spans: { shape: Case; layout: Layout }[] = [
+  {
+    shape: cases[0],
+    layout: { name: "many lengths", numericClass: "decode", parts: [part(5000, 3), part(2100, 30), part(700, 5)] },
+  },
+  { shape: cases[1], layout: { name: "64 rows", numericClass: "decode", parts: [part(2100, 62), part(1030, 2)] } },
+  { shape: cases[6], layout: { name: "a window", numericClass: "decode", parts: [part(2100, 5), part(90, 1)] } },
 ];
 
 /** Random K and V of a sequence. Some keys are large, so that a softmax without its maximum would overflow. */
@@ -190,6 +228,54 @@ describe.each(variants())("attention on $label", ({ options, precision, ...varia
         scene.cache.free();
       },
     );
+  });
+
+  /** Rows [from, from + rows) of a sequence alone give the bits that they have in `whole`. */
+  function expectSameAlone(scene: Scene, whole: TestOutput, sequence: number, from: number, rows: number) {
+    const { blocks, length, rows: all, firstRow } = scene.step.sequences[sequence];
+    const step = stepOf(scene.step.numericClass, [{ length: length - all + from + rows, rows, blocks }]);
+    const first = firstRow + from;
+    const { bits } = scene.run(step, scene.qkv.subarray(first * scene.columns, (first + rows) * scene.columns));
+    const rowBytes = whole.bits.length / scene.step.rows;
+    const same = whole.bits.subarray(first * rowBytes, (first + rows) * rowBytes);
+    expectSameBits(bits, same, `sequence ${sequence}, rows ${from} + ${rows}`);
+  }
+  function expectHeads(scene: Scene, whole: TestOutput, sequence: number, row: number, heads: number[]) {
+    const { headDim, heads: all } = scene.shape;
+    const at = (scene.step.sequences[sequence].firstRow + row) * all;
+    const actual = heads.flatMap((h) => [...whole.values.subarray((at + h) * headDim, (at + h + 1) * headDim)]);
+    const expected = heads.flatMap((h) => [...scene.expected(sequence, at / all, h)]);
+    expectClose(actual, expected, stored[precision], `sequence ${sequence}, row ${row}`);
+  }
+
+  it.each(dealt)(
+    "deals tiles to blocks: $layout.name, bit-equal in any company",
+    ({ shape, layout, chunks }, context) => {
+      if (variant.device !== "cuda") return context.skip("tiles are dealt on CUDA");
+      const scene = new Scene(backend, shape, layout, precision);
+      const whole = scene.run();
+      expectWritten(whole.values, layout.name);
+      layout.parts.forEach(({ rows }, sequence) => {
+        for (const row of [0, rows >> 1, rows - 1])
+          expectHeads(scene, whole, sequence, row, [row % 5, shape.heads - 1]);
+      });
+      for (const chunk of chunks) expectSameAlone(scene, whole, ...chunk);
+      scene.cache.free();
+    },
+  );
+
+  it.each(spans)("decodes over several spans: $layout.name, bit-equal alone", ({ shape, layout }) => {
+    const scene = new Scene(backend, shape, layout, precision);
+    const whole = scene.run();
+    expectWritten(whole.values, layout.name);
+    layout.parts.forEach(({ rows }, sequence) => {
+      for (const row of new Set([0, rows >> 1, rows - 1])) {
+        expectHeads(scene, whole, sequence, row, [row % 3, shape.heads - 1]);
+        expectSameAlone(scene, whole, sequence, row, 1);
+      }
+      expectSameAlone(scene, whole, sequence, 0, Math.min(rows, 7));
+    });
+    scene.cache.free();
   });
 
   it("reads the end of a long prompt, bit-equal in any company", () => {

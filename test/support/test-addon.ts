@@ -327,6 +327,11 @@ export interface TestAddon {
   nvmlStatus(path: string, pciBusId: string, index: number): NativeGpuStatus | null;
   /** Which kernels a compute capability (75, 80, 90, …) gets. */
   chooseFamily(computeCapability: number, precision: Precision, forced: string): string;
+  /**
+   * csrc/backend/cuda/attention_deal.h: of tiles with so many key tiles each, what every block takes, in its order:
+   * [column, tile, begin, end, the block with the keys before or -1].
+   */
+  dealtPieces(keyTiles: Int32Array, columns: number, blocks: number): [number, number, number, number, number][][];
   /** Elements [first, first + count) of csrc/backend/random_weights.h, before rounding to a stored type. */
   randomValues(seed: number, scale: number, first: number, count: number): Float32Array;
   /** csrc/backend/sample_math.h. */

@@ -23,7 +23,8 @@ struct StepArrays {
 
 /** Query rows [first_row, first_row + rows) of one sequence: the work of one prefill attention block. */
 struct PrefillTile {
-  int32_t first_row, rows, sequence, reserved;
+  int32_t first_row, rows, sequence;
+  int32_t before;  // sum of key_tiles() (attention_deal.h) of the tiles before this one
 };
 constexpr int kPrefillTileRows = 64, kWidePrefillTileRows = 128;  // of mma.sync and of wgmma kernels
 
@@ -75,11 +76,19 @@ struct RopeAppendArgs {
   int32_t heads, kv_heads, head_dim;
 };
 
-constexpr int kAttentionCounters = 64 * 256;  // rows times groups of heads; prefill: tiles times heads
-constexpr int kMaxDecodeStepRows = 64;        // kMaxDecodeRows, for kernels
-constexpr int kMaxSegments = 64;              // of a row's keys in decode attention
-constexpr int kHeadsPerBlock = 8;             // query heads that share a pass over K and V
-/** Floats of a head's result of a decode segment: the sums, the maximum, the sum of weights, and padding. */
+constexpr int kMaxDecodeStepRows = 64;  // kMaxDecodeRows, for kernels
+constexpr int kMaxSegments = 64;        // of a row's keys in decode attention
+constexpr int kSpanSegments = 8;        // of a span, and spans of a row: what is merged in one go
+constexpr int kHeadsPerBlock = 8;       // query heads that share a pass over K and V
+/** Dynamic shared memory of a block of decode attention by matrix instructions: so many KV blocks' K and V. */
+R1_HOST_DEVICE constexpr unsigned decode_ring_bytes(int head_dim, int stages) {
+  return static_cast<unsigned>(2 * stages * 64 * head_dim * 2);
+}
+/** Counters of a row and group of heads: spans done, then of each span its segments done. */
+constexpr int kDecodeCounters = 1 + kMaxSegments / kSpanSegments;
+/** decode: rows times groups of heads times kDecodeCounters; prefill: tiles times heads. */
+constexpr int kAttentionCounters = 64 * 256 * kDecodeCounters;
+/** Floats of a head's result of a decode segment: the sums, maximum and sum of weights of it and of its span. */
 R1_HOST_DEVICE constexpr int decode_partial(int head_dim) { return head_dim + 4; }
 
 // Prefill attention adds up tiles of 64 keys in segments, whose results are merged in their order: one block may take
@@ -110,8 +119,13 @@ struct AttentionArgs {
   // decode: [rows][kv_heads][head_chunks][kMaxSegments][kHeadsPerBlock][decode_partial]
   // prefill: [gridDim.y][heads][gridDim.z][prefill_partial(head_dim)] float4; null where nobody sees a second segment
   float* partials;
-  int32_t* arrived;          // segments done, zero between launches: [rows][kv_heads][head_chunks]; [gridDim.y][heads]
-  const PrefillTile* tiles;  // prefill: [gridDim.y]
+  // zero between launches; decode: [rows][kv_heads][head_chunks][kDecodeCounters]; prefill, segments done: as partials
+  int32_t* arrived;
+  const PrefillTile* tiles;  // prefill: [gridDim.y], dealt: [deal_count]
+  // Where tiles are dealt (attention_deal.h): how many, their key tiles, and columns; 0 else. The blocks' results of
+  // items that others finish are then at partials [gridDim.x][2][prefill_partial(head_dim)] float4, flags of them at
+  // arrived.
+  int32_t deal_count, deal_total, deal_columns;
   int32_t rows, heads, kv_heads, window;
   float scale;
 };

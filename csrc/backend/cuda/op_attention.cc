@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "backend/cuda/attention_deal.h"
 #include "backend/cuda/ops.h"
 
 namespace r1::cuda {
@@ -15,7 +16,8 @@ struct PrefillRow {
   int head_dim;
   const char* kernel;
   unsigned shared_bytes;
-  bool wide = false;  // attention_prefill_sm90.cu: tiles of 128 rows, K and V through a tensor map
+  const char* dealt = nullptr;  // the kernel for more tiles than SMs
+  bool wide = false;            // attention_prefill_sm90.cu: tiles of 128 rows, K and V through a tensor map
 };
 
 // Two stages of K and V tiles of 64 tokens on sm_80, one on sm_75.
@@ -28,8 +30,10 @@ constexpr unsigned wide_bytes(int head_dim) { return static_cast<unsigned>((128 
 
 // The best first.
 constexpr PrefillRow kPrefillTable[] = {
-    {KernelFamily::kSm90, DType::kBF16, 64, "attention_prefill_sm90_bf16_d64", wide_bytes(64), true},
-    {KernelFamily::kSm90, DType::kBF16, 128, "attention_prefill_sm90_bf16_d128", wide_bytes(128), true},
+    {KernelFamily::kSm90, DType::kBF16, 64, "attention_prefill_sm90_bf16_d64", wide_bytes(64),
+     "attention_prefill_sm90_dealt_bf16_d64", true},
+    {KernelFamily::kSm90, DType::kBF16, 128, "attention_prefill_sm90_bf16_d128", wide_bytes(128),
+     "attention_prefill_sm90_dealt_bf16_d128", true},
     {KernelFamily::kSm80, DType::kBF16, 64, "attention_prefill_sm80_bf16_d64", tile_bytes(64, 2)},
     {KernelFamily::kSm80, DType::kBF16, 128, "attention_prefill_sm80_bf16_d128", tile_bytes(128, 2)},
     {KernelFamily::kSm80, DType::kF16, 64, "attention_prefill_sm80_fp16_d64", tile_bytes(64, 2)},
@@ -51,25 +55,29 @@ std::string typed_kernel(const char* op, DType act, int head_dim) {
 
 int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHeadsPerBlock - 1) / kHeadsPerBlock; }
 
-/** Every row's keys are cut into segments; blocks take segments until none is left. */
+/**
+ * Every row's keys are cut into segments, and blocks take runs of them. KV blocks that a block keeps on their way: what
+ * fits with its 17 (9) KB of static shared memory two (three) times into an SM.
+ */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
   const int blocks_per_sm = products && p.head_dim == 128 ? 2 : 3;
-  const int64_t items_per_segment = int64_t{args.rows} * p.kv_heads * head_chunks(p);
-  const int64_t partial_floats = items_per_segment * kMaxSegments * kHeadsPerBlock * decode_partial(p.head_dim);
-  R1_CHECK(items_per_segment <= kAttentionCounters, ErrorCode::kUnsupported,
+  const bool large = op.launch.device().max_shared_bytes >= 200 * 1024;
+  const int stages = !large ? 2 : p.head_dim == 128 ? 3 : 4;
+  const int64_t groups = int64_t{p.kv_heads} * head_chunks(p), row_groups = args.rows * groups;
+  const int64_t partial_floats = row_groups * kMaxSegments * kHeadsPerBlock * decode_partial(p.head_dim);
+  R1_CHECK(row_groups * kDecodeCounters <= kAttentionCounters, ErrorCode::kUnsupported,
            std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) + " KV heads are too many on CUDA.");
   // Counters first, at a place of their own: the slot's memory is zero when new, and kernels leave the counters zero.
   float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + partial_floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
   args.partials = scratch + kAttentionCounters;
-  const int64_t grid = std::min<int64_t>(items_per_segment * kMaxSegments, blocks_per_sm * op.launch.device().sm_count);
-  constexpr int kStages = 2;  // of a KV block's K and V
+  const int64_t resident = std::max<int64_t>(blocks_per_sm * op.launch.device().sm_count, groups);
   op.launch.launch(
       op.launch.kernel(typed_kernel(products ? "attention_decode_sm80" : "attention_decode", op.act, p.head_dim)),
-      {.grid_x = static_cast<unsigned>(grid),
+      {.grid_x = static_cast<unsigned>(std::min<int64_t>(row_groups * kMaxSegments, resident)),
        .block = 128,
-       .shared_bytes = products ? tile_bytes(p.head_dim, kStages) : 0},
+       .shared_bytes = products ? decode_ring_bytes(p.head_dim, stages) : 0},
       args);
 }
 
@@ -90,13 +98,34 @@ const CUtensorMap& map_cache(OpContext& op, const KvPool& kv, int head_dim) {
   return op.maps.get(kv.base, rows, head_dim, head_dim, kKvBlockTokens);
 }
 
+constexpr int64_t kWorkspaceFloats = (int64_t{64} << 20) / sizeof(float);
+
+/** Gives the launch its workspace: counters, zero between launches, then partial results. */
+void take_workspace(OpContext& op, AttentionArgs& args) {
+  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + kWorkspaceFloats);
+  args.arrived = reinterpret_cast<int32_t*>(scratch);
+  args.partials = scratch + kAttentionCounters;
+}
+
+/** More tiles than SMs: each SM has one block, and they share the tiles' keys equally. */
+void launch_dealt(OpContext& op, const AttentionParams& p, const PrefillRow& row, int64_t columns, AttentionArgs args) {
+  take_workspace(op, args);
+  args.tiles = op.step.tiles();
+  args.deal_count = op.step.tile_count();
+  args.deal_total = op.step.deal_total();
+  args.deal_columns = static_cast<int32_t>(columns);
+  const LaunchShape shape{
+      .grid_x = static_cast<unsigned>(op.launch.device().sm_count), .block = 384, .shared_bytes = row.shared_bytes};
+  op.launch.launch(op.launch.kernel(row.dealt), shape, map_cache(op, *p.kv, p.head_dim), args);
+}
+
 /**
  * The partial results of segments go through a workspace of limited size: a step's tiles are launched a part at a time
  * if need be. Each segment gets a block of its own where the card would have room for twice as many blocks or more.
  */
 void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row, AttentionArgs args) {
-  constexpr int64_t kWorkspaceFloats = (int64_t{64} << 20) / sizeof(float);
-  const int blocks_per_sm = row.wide ? 1 : 3;
+  const int sms = op.launch.device().sm_count;
+  const int blocks_per_sm = row.wide ? 1 : p.head_dim == 128 ? 2 : 3;
   const int tile_rows = row.wide ? kWidePrefillTileRows : kPrefillTileRows;
   const int segments = most_segments(tile_rows, op.step.last_slot(), p.mask.window);
   const int64_t tiles = op.step.tile_count();
@@ -105,14 +134,15 @@ void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row
   const int64_t blocks = row.wide ? p.kv_heads * ((members + tile_rows - 1) / tile_rows) : p.heads;
   const int64_t states = blocks * (tile_rows / kStateRows);
   const int64_t state_floats = 4 * prefill_partial(p.head_dim);
-  const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * op.launch.device().sm_count &&
+  const bool dealable = row.dealt && p.mask.window == 0 && sms * (tile_rows / kStateRows) <= kAttentionCounters &&
+                        sms * (tile_rows / kStateRows) * state_floats <= kWorkspaceFloats;
+  if (dealable && tiles * blocks > sms) return launch_dealt(op, p, row, blocks, args);
+  const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * sms &&
                      tiles * states * segments * state_floats <= kWorkspaceFloats &&
                      tiles * states <= kAttentionCounters;
   int64_t at_once = tiles;
   if (split || (segments > 1 && !row.wide)) {
-    float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + kWorkspaceFloats);
-    args.arrived = reinterpret_cast<int32_t*>(scratch);
-    args.partials = scratch + kAttentionCounters;
+    take_workspace(op, args);
     if (!split) at_once = std::max<int64_t>(1, std::min(tiles, kWorkspaceFloats / (states * state_floats)));
   }
   LaunchShape shape{.grid_x = static_cast<unsigned>(blocks),
@@ -160,6 +190,9 @@ void attention(OpContext& op, const AttentionParams& p) {
                            .partials = nullptr,
                            .arrived = nullptr,
                            .tiles = nullptr,
+                           .deal_count = 0,
+                           .deal_total = 0,
+                           .deal_columns = 0,
                            .rows = p.step->rows,
                            .heads = p.heads,
                            .kv_heads = p.kv_heads,

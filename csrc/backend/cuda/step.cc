@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "backend/cuda/attention_deal.h"
 #include "backend/cuda/matrix.h"
 
 namespace r1::cuda {
@@ -142,6 +143,11 @@ void StepBuffer::pack_tiles(const Step& step, const Layout& at) {
   const auto last_slot = [&](const PrefillTile& tile) { return step.slots[tile.first_row + tile.rows - 1]; };
   std::stable_sort(tiles.begin(), tiles.end(),
                    [&](const PrefillTile& a, const PrefillTile& b) { return last_slot(a) > last_slot(b); });
+  deal_total_ = 0;
+  for (PrefillTile& tile : tiles) {
+    tile.before = deal_total_;
+    deal_total_ += key_tiles(last_slot(tile));
+  }
   std::copy(tiles.begin(), tiles.end(), host<PrefillTile>(at.tiles));
   last_slot_ = last_slot(tiles.front());
 }

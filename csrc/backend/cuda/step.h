@@ -23,6 +23,8 @@ class StepBuffer {
   const StepArrays& arrays() const { return arrays_; }
   const PrefillTile* tiles() const { return tiles_; }
   int32_t tile_count() const { return tile_count_; }
+  /** Key tiles of all tiles, as attention_deal.h counts them. */
+  int32_t deal_total() const { return deal_total_; }
   /** The largest slot of a prefill step. */
   int32_t last_slot() const { return last_slot_; }
   SampleResult* results() const { return results_.as<SampleResult>(); }
@@ -54,7 +56,7 @@ class StepBuffer {
   Event copied_;  // the last copy out of host_
   StepArrays arrays_{};
   const PrefillTile* tiles_ = nullptr;
-  int32_t tile_count_ = 0, last_slot_ = 0;
+  int32_t tile_count_ = 0, deal_total_ = 0, last_slot_ = 0;
   int32_t logit_count_ = 0;  // not padded
   StepView view_{};
 };
