@@ -38,6 +38,8 @@ export interface ModelDetails {
   };
   /** Bytes: weights and scratch memory taken; of the KV cache, what a token takes and what it may grow to. */
   memory: { weights: number; workspace: number; kvPerToken: number; kvMax: number };
+  /** Milliseconds of the engine's part of loading: until the device was ready, of the weights, of the first steps. */
+  loadMs: { device: number; weights: number; warmup: number };
 }
 
 /** Load options with the folder that is meant. */
@@ -133,5 +135,6 @@ export function details(
       kvPerToken: info.kvBytesPerToken,
       kvMax: info.kvMaxBytes,
     },
+    loadMs: info.loadMs,
   };
 }
