@@ -47,9 +47,9 @@ const flags = {
   },
   synthetic: {
     value: "SHAPE",
-    help: "load: without --model, the shape of a folder that is written, loaded and deleted (default 7b: 15 GB)",
+    help: "load: shape of a folder that is written, read and deleted (default 7b: 15 GB)",
   },
-  dir: { value: "DIR", help: "load: where that folder is made (default: the system's for temporary files)" },
+  dir: { value: "DIR", help: "load: where that folder is made (default: the folder for temporary files)" },
   threads: { value: "N", parse: number, help: "CPU threads, on a GPU to load with (default: all cores; at most 8)" },
   family: { value: "NAME", help: "kernel family or instruction set to force" },
   json: { help: "writes JSON" },
