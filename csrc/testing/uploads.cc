@@ -69,6 +69,7 @@ Napi::Value plan_of_upload(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     const Napi::Array given = info[0].As<Napi::Array>();
     std::vector<int64_t> part_rows;
+    part_rows.reserve(given.Length());
     for (uint32_t i = 0; i < given.Length(); ++i) part_rows.push_back(given.Get(i).ToNumber().Int64Value());
     const auto pieces = cuda::plan_upload(part_rows, role_named(info[1].ToString()), info[2].ToNumber().Int64Value(),
                                           info[3].ToNumber().Int64Value());
@@ -107,6 +108,7 @@ Napi::Value pack_upload(const Napi::CallbackInfo& info) {
     const int64_t stored_rows = cuda::CudaMatrix::count_stored_rows(parts->rows(), role);
     std::vector<uint8_t> device(static_cast<size_t>(stored_rows * row_bytes), kPoisonByte);
     std::vector<int64_t> part_rows;
+    part_rows.reserve(parts->parts.size());
     for (const auto& part : parts->parts) part_rows.push_back(part->rows);
     cuda::UploadQueue queue([&] { return std::make_unique<LateStages>(counts); },
                             static_cast<int>(number_or(options, "threads", 1)));

@@ -92,6 +92,7 @@ void Uploader::add(const WeightParts& parts, MatrixRole role, DType dtype, int64
     R1_CHECK(row_bytes <= kStageBytes / (2 * kGateUpGroup), ErrorCode::kUnsupported,
              "the weight " + parts.name + " has rows of " + std::to_string(row_bytes) + " bytes, which is too long.");
     std::vector<int64_t> part_rows;
+    part_rows.reserve(parts.parts.size());
     for (const auto& part : parts.parts) part_rows.push_back(part->rows);
     const auto shared = std::make_shared<const WeightParts>(parts);
     for (UploadPiece& piece : plan_upload(part_rows, role, row_bytes, kStageBytes)) {
