@@ -142,7 +142,10 @@ export interface LoadOptions {
   onTimeout?: DeepSeekR1 | LoadOptions;
   /** Bounds of `model.on("threshold")` and `model.stats().states`, and how often they are looked at. */
   monitor?: MonitorOptions;
-  /** Threads of the CPU backend, 1 to 1024. Default: the cores this process may use. */
+  /**
+   * Threads, 1 to 1024: of the CPU backend, by default the cores this process may use; on a GPU those that read weights,
+   * at most 64, by default the cores or 8.
+   */
   threads?: number;
   /** Told how far the load is; what it throws fails the load. */
   onProgress?: (progress: LoadProgress) => void;

@@ -8,6 +8,8 @@ import { type CheckedLoad, DEFAULT_SEQUENCES, type Warning } from "./load-option
 import { loadSpec } from "./load-spec";
 import type { Precision } from "./native";
 import { type LoadChoice, loadWithinMemory } from "./serving/memory-steps";
+import { ChatTemplate } from "./text/chat-template";
+import { Tokenizer } from "./text/tokenizer";
 
 /** What a model is and where it runs. Bytes and tokens. */
 export interface ModelDetails {
@@ -38,18 +40,24 @@ export interface ModelDetails {
   };
   /** Bytes: weights and scratch memory taken; of the KV cache, what a token takes and what it may grow to. */
   memory: { weights: number; workspace: number; kvPerToken: number; kvMax: number };
+  /**
+   * Milliseconds that loading took: in all; until the engine began (config, headers, the driver's start); then until the
+   * device was ready; of the weights; and of the first steps. The tokenizer is read beside these.
+   */
+  loadMs: { total: number; prepare: number; device: number; weights: number; warmup: number };
 }
 
-/** Load options with the folder that is meant. */
-export type LocatedLoad = CheckedLoad & Pick<ModelDetails, "modelPath" | "embedded">;
+/** Load options with the folder that is meant; and when the load began, by performance.now(). */
+export type LocatedLoad = CheckedLoad & Pick<ModelDetails, "modelPath" | "embedded"> & { begun: number };
 
 /** Takes the embedded model where none is named, and warns of it. @throws R1Error E_NOT_FOUND */
 export async function locateModel(options: CheckedLoad, warn: (warning: Warning) => void): Promise<LocatedLoad> {
   const { modelPath } = options;
-  if (modelPath !== undefined) return { ...options, modelPath, embedded: false };
+  const begun = performance.now();
+  if (modelPath !== undefined) return { ...options, modelPath, embedded: false, begun };
   const embedded = await embeddedModelPath();
   warn({ code: "default-model", message: embeddedNotice("modelPath") });
-  return { ...options, modelPath: embedded, embedded: true };
+  return { ...options, modelPath: embedded, embedded: true, begun };
 }
 
 /** An engine, and what it was loaded with. */
@@ -59,6 +67,8 @@ export interface LoadedEngine {
   maxSequences: number;
   /** The index of the GPU; absent on the CPU. */
   gpu?: number;
+  /** When its engine began to load, by performance.now(). */
+  started: number;
 }
 
 /**
@@ -75,8 +85,9 @@ export async function loadEngine(
     const precision = options.precision ?? defaultPrecision(device, index);
     const { memoryLimit: _, ...rest } = options; // the choice has it, if it is to count
     const spec = loadSpec(checkpoint, { ...rest, ...choice, deviceIndex: index, precision });
+    const started = performance.now();
     const client = await EngineClient.load(spec, options);
-    return { client, precision, maxSequences, ...(device === "cuda" ? { gpu: index } : {}) };
+    return { client, precision, maxSequences, started, ...(device === "cuda" ? { gpu: index } : {}) };
   };
   const load = (device: "cpu" | "cuda") => {
     const { maxSequences = DEFAULT_SEQUENCES, kvMemory, memoryLimit, onOutOfMemory = [] } = options;
@@ -98,11 +109,33 @@ export async function loadEngine(
   }
 }
 
+/** The engine loads on its own thread: the tokenizer, which may take as long, is read meanwhile. */
+export async function loadParts(
+  checkpoint: Checkpoint,
+  options: LocatedLoad,
+  warn: (warning: Warning) => void,
+): Promise<{ loaded: LoadedEngine; tokenizer: Tokenizer; template: ChatTemplate }> {
+  const useless = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, useless.signal]) : useless.signal;
+  const loading = loadEngine(checkpoint, { ...options, signal }, warn);
+  loading.catch(() => undefined); // it is waited for below
+  try {
+    const tokenizer = await Tokenizer.load(options.modelPath);
+    const template = new ChatTemplate(tokenizer);
+    return { loaded: await loading, tokenizer, template };
+  } catch (error) {
+    useless.abort(error);
+    const [outcome] = await Promise.allSettled([loading]);
+    if (outcome.status === "fulfilled") await outcome.value.client.dispose();
+    throw error;
+  }
+}
+
 /** Warns of a context other than the one asked for. */
 export function details(
   checkpoint: Checkpoint,
   options: LocatedLoad,
-  { client, precision, maxSequences }: LoadedEngine,
+  { client, precision, maxSequences, started }: LoadedEngine,
   warn: (warning: Warning) => void,
 ): ModelDetails {
   const { info } = client;
@@ -133,5 +166,6 @@ export function details(
       kvPerToken: info.kvBytesPerToken,
       kvMax: info.kvMaxBytes,
     },
+    loadMs: { total: performance.now() - options.begun, prepare: started - options.begun, ...info.loadMs },
   };
 }

@@ -4,7 +4,7 @@ import { openCheckpoint } from "./checkpoint/checkpoint";
 import { AbortError } from "./errors";
 import { PartStream } from "./generation";
 import { checkLoadOptions, type LoadOptions, type Warning } from "./load-options";
-import { details, loadEngine, locateModel, type ModelDetails } from "./loading";
+import { details, loadParts, locateModel, type ModelDetails } from "./loading";
 import { checkLogprobsOptions, type LogprobsOptions, type RequestOptions } from "./options";
 import {
   type ChatPrompt,
@@ -26,8 +26,7 @@ import { sameTokenizer } from "./serving/timeout-fallback";
 import { checkSessionOptions, type SessionOptions } from "./session/options";
 import { restoreSession } from "./session/restore";
 import { Session, type SessionModel } from "./session/session";
-import { ChatTemplate } from "./text/chat-template";
-import { Tokenizer } from "./text/tokenizer";
+import type { Tokenizer } from "./text/tokenizer";
 
 /**
  * A model of the DeepSeek-R1 family, loaded into this process. Any number of requests may be open at once.
@@ -67,9 +66,7 @@ export class DeepSeekR1 implements AsyncDisposable {
     };
     const located = await locateModel(checked, warn);
     const checkpoint = await openCheckpoint(located.modelPath, { ropeScaling: located.ropeScaling });
-    const tokenizer = await Tokenizer.load(located.modelPath);
-    const template = new ChatTemplate(tokenizer);
-    const loaded = await loadEngine(checkpoint, located, warn);
+    const { loaded, tokenizer, template } = await loadParts(checkpoint, located, warn);
     const { client, gpu } = loaded;
     try {
       const info = details(checkpoint, located, loaded, warn);

@@ -87,7 +87,7 @@ export interface NativeLoadSpec {
   hostKvMemory: number;
   /** Share of the KV pool that idle sessions may hold together, 0 to 0.9: the least recently used one gives way. */
   sessionKvShare: number;
-  /** CPU threads; 0 chooses. */
+  /** That compute (CPU), or that read weights (CUDA); 0 chooses. */
   threads: number;
   /** Kernel family or instruction set to force; "" chooses (csrc/backend/backend.h). */
   family: string;
@@ -206,6 +206,8 @@ export interface NativeEngineInfo {
   kvMaxBytes: number;
   workspaceBytes: number;
   contextLength: number;
+  /** Milliseconds: until the device was ready, of the weights, of the first steps. */
+  loadMs: { device: number; weights: number; warmup: number };
 }
 
 export interface NativeStats {
@@ -314,6 +316,14 @@ export interface NativeCeilings {
   bf16MacsPerS: number;
 }
 
+/** csrc/engine/load_ceilings.h */
+export interface NativeLoadCeilings {
+  /** Of the files, by as many threads as loading has; 0 without files. */
+  readBytesPerS: number;
+  /** Pinned host memory to the device; 0 on the CPU. */
+  uploadBytesPerS: number;
+}
+
 /** Which class computes an op of a step, or that nothing does: what it costs is then what is missing. */
 export type NativeOpChoice = "prefill" | "decode" | "skip";
 
@@ -349,6 +359,15 @@ export interface NativeBinding {
     threads: number;
     family: string;
   }): Promise<NativeCeilings>;
+  /** Likewise; reads the files from start to end once. */
+  measureLoadCeilings(spec: {
+    device: "cpu" | "cuda";
+    deviceIndex: number;
+    kernelFile: string;
+    threads: number;
+    family: string;
+    files: string[];
+  }): Promise<NativeLoadCeilings>;
   /** Loads a model and measures every step so many times, in turns, on a thread of its own. */
   timeSteps(spec: NativeLoadSpec, steps: NativeTimedStep[], rounds: number): Promise<NativeStepTimes[]>;
   /** Of a CUDA device; null without NVML or where it does not know the device. */

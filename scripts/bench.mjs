@@ -1,6 +1,6 @@
 // Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records a whole suite in
 // OUT/DEVICE-SUITE.json. Builds first, so that no figure is of a stale binary. Exits with 1 when a floor was missed.
-//   node scripts/bench.mjs [cpu|cuda|serve|invariance] [--kind decode] [--model 7b] [--out bench/results]
+//   node scripts/bench.mjs [cpu|cuda|serve|invariance] [--kind decode] [--model 7b] [--dir /tmp] [--out bench/results]
 //   R1_COMMIT   what to record as the commit where there is no git checkout
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
   options: {
     kind: { type: "string" },
     model: { type: "string" },
+    dir: { type: "string" },
     out: { type: "string", default: join(root, "bench/results") },
   },
 });
@@ -53,8 +54,9 @@ const { runBench, formatReport } = createRequire(import.meta.url)(join(root, "di
 const reports = [];
 let missed = 0;
 for (const { kind, options, floors = [] } of suites[suite]) {
-  if ((values.kind && values.kind !== kind) || (values.model && values.model !== options.model)) continue;
-  const report = await runBench(kind, options);
+  if ((values.kind && values.kind !== kind) || (values.model && values.model !== (options.model ?? options.synthetic)))
+    continue;
+  const report = await runBench(kind, kind === "load" ? { ...options, dir: values.dir } : options);
   const verdicts = floors.map((floor) => judge(floor, report.rows));
   console.log(`\n${formatReport(report)}\n${verdicts.map(({ text }) => text).join("\n")}`);
   missed += verdicts.filter(({ reached }) => !reached).length;

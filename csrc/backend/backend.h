@@ -223,7 +223,7 @@ struct BackendOptions {
   int32_t max_sequences;  // of a step, at most
   int32_t max_blocks_per_sequence;
   int32_t max_logit_rows;  // of one step over all its chunks (scoring text wants logits of every row)
-  int32_t threads;         // CPU; 0 chooses
+  int32_t threads;         // that compute (CPU), or that read weights (CUDA); 0 chooses
   std::string
       family;  // kernel family to force on CUDA: "", "sm75", "sm80", "sm90", "simt"; instruction set on the CPU:
                // "", "generic", "avx2", "avx512", "avx512bf16", "neon"
@@ -245,6 +245,11 @@ class Backend {
   virtual std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) = 0;
   /** A vector (one column per element) as float32. */
   virtual std::unique_ptr<Buffer> load_vector(const WeightParts& parts) = 0;
+  /** load_matrix and load_vector may return before the values are there, and throw for each other. This waits for all,
+   * and throws what went wrong meanwhile; to be called before the weights are used. */
+  virtual void finish_loading() {}
+  /** Loading has failed: nothing is written any more when this returns, so that weights may be freed. */
+  virtual void abandon_loading() noexcept {}
   virtual std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) = 0;
 
   /** Makes block `to` a copy of block `from`, in order with the steps. */
@@ -290,6 +295,8 @@ class Backend {
 std::unique_ptr<Backend> create_cpu_backend(const BackendOptions& options);
 /** Throws kDeviceUnavailable saying what was found and what is needed. `kernel_file` is kernels.fatbin. */
 std::unique_ptr<Backend> create_cuda_backend(const BackendOptions& options, int device, const std::string& kernel_file);
+/** Bytes per second of copies from pinned host memory to a CUDA device. Throws as create_cuda_backend() does. */
+double measure_cuda_upload(int device);
 /** A line for each CUDA device, or the reason why there is none. Never throws. */
 std::string describe_cuda();
 

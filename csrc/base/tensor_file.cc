@@ -10,6 +10,7 @@
 
 #include "backend/random_weights.h"
 #include "base/error.h"
+#include "base/thread_pool.h"
 
 namespace r1 {
 namespace {
@@ -29,6 +30,11 @@ void check_range(const TensorSource& tensor, int64_t first, int64_t count) {
 }
 
 }  // namespace
+
+int reading_threads(int asked) {
+  constexpr int kMost = 64, kWorthHaving = 8;  // a core copies 5 to 10 GB/s out of the page cache, PCIe takes 55
+  return asked > 0 ? std::min(asked, kMost) : std::min(available_cores(), kWorthHaving);
+}
 
 TensorFile::TensorFile(std::string path) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);

@@ -34,6 +34,9 @@ class TensorFile {
   int64_t size_ = 0;
 };
 
+/** Threads to read weights with: `asked`, or where that is 0 as many as are worth having on this machine. */
+int reading_threads(int asked);
+
 /** Tells a long load that its result is no longer wanted; reads then throw kDisposed. Null: cannot be cancelled. */
 using CancelFlag = std::shared_ptr<const std::atomic<bool>>;
 

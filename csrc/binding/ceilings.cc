@@ -1,7 +1,9 @@
 #include "binding/ceilings.h"
 
+#include "binding/js_read.h"
 #include "binding/parse_spec.h"
 #include "binding/promise_worker.h"
+#include "engine/load_ceilings.h"
 #include "engine/loader.h"
 
 namespace r1 {
@@ -24,6 +26,18 @@ Ceilings ceilings_of(const DeviceSpec& device) {
 Napi::Value measure_ceilings(const Napi::CallbackInfo& info) {
   const auto work = [device = parse_device_spec(info[0])] { return ceilings_of(device); };
   return in_background(info.Env(), work, ceilings_to_js);
+}
+
+Napi::Value measure_load_ceilings(const Napi::CallbackInfo& info) {
+  const auto work = [device = parse_device_spec(info[0]), files = JsObject(info[0], "spec").strings("files")] {
+    return measure_load_ceilings(device, files);
+  };
+  return in_background(info.Env(), work, [](Napi::Env env, const LoadCeilings& ceilings) {
+    auto to = Napi::Object::New(env);
+    to.Set("readBytesPerS", ceilings.read_bytes_per_s);
+    to.Set("uploadBytesPerS", ceilings.upload_bytes_per_s);
+    return to;
+  });
 }
 
 }  // namespace r1

@@ -74,6 +74,11 @@ Napi::Object info_to_js(Napi::Env env, const EngineInfo& info) {
   to.Set("kvMaxBytes", number(env, info.kv_max_bytes));
   to.Set("workspaceBytes", number(env, info.workspace_bytes));
   to.Set("contextLength", info.context_length);
+  auto load = Napi::Object::New(env);
+  load.Set("device", info.load_ms.device);
+  load.Set("weights", info.load_ms.weights);
+  load.Set("warmup", info.load_ms.warmup);
+  to.Set("loadMs", load);
   return to;
 }
 

@@ -28,6 +28,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("describeCuda", Napi::Function::New(env, describe_cuda, "describeCuda"));
   exports.Set("gpuStatus", Napi::Function::New(env, r1::gpu_status, "gpuStatus"));
   exports.Set("measureCeilings", Napi::Function::New(env, r1::measure_ceilings, "measureCeilings"));
+  exports.Set("measureLoadCeilings", Napi::Function::New(env, r1::measure_load_ceilings, "measureLoadCeilings"));
   exports.Set("timeSteps", Napi::Function::New(env, r1::time_steps, "timeSteps"));
   exports.Set("version", R1_VERSION);
   return exports;

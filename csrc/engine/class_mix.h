@@ -35,6 +35,8 @@ class ClassMix final : public Backend {
     return inner_.load_matrix(parts, role);
   }
   std::unique_ptr<Buffer> load_vector(const WeightParts& parts) override { return inner_.load_vector(parts); }
+  void finish_loading() override { inner_.finish_loading(); }
+  void abandon_loading() noexcept override { inner_.abandon_loading(); }
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override {
     return inner_.create_kv_pool(layout, max_blocks);
   }

@@ -137,7 +137,7 @@ std::optional<Failure> Engine::serve() {
   std::optional<Failure> failure;
   bool ready = false;
   try {
-    const LoadedModel loaded = load_model(spec_, factory_, stopping_, [this](const ProgressEvent& progress) {
+    LoadedModel loaded = load_model(spec_, factory_, stopping_, [this](const ProgressEvent& progress) {
       events_.push(progress);
       events_.flush();
     });
@@ -155,8 +155,10 @@ std::optional<Failure> Engine::serve() {
       publish(stats);
       events_.flush();
     };
+    const Clock::time_point loaded_at = Clock::now();
     Generator generator(*loaded.backend, *loaded.model, *loaded.kv, options, events_, report, *stopping_);
     if (spec_.device.kind == DeviceKind::kCuda) generator.warm_up();
+    loaded.info.load_ms.warmup = std::chrono::duration<double, std::milli>(Clock::now() - loaded_at).count();
     ready = true;
     events_.push(ReadyEvent{loaded.info});
     events_.flush();

@@ -15,7 +15,7 @@ struct DeviceSpec {
   DeviceKind kind = DeviceKind::kCpu;
   int32_t index = 0;
   std::string kernel_file;  // kernels.fatbin
-  int32_t threads = 0;      // CPU; 0 chooses
+  int32_t threads = 0;      // that compute (CPU), or that read weights (CUDA); 0 chooses
   std::string family;       // kernel family or instruction set to force; "" chooses
 };
 

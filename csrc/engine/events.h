@@ -53,12 +53,18 @@ struct Logprobs {
   void append(const Logprobs& other);
 };
 
+/** Milliseconds of loading: the device and what memory it has, the weights, the first steps. */
+struct LoadTimes {
+  double device = 0, weights = 0, warmup = 0;
+};
+
 struct EngineInfo {
   DeviceInfo device;
   int64_t weight_bytes = 0, workspace_bytes = 0;
   int64_t kv_bytes_per_token = 0, kv_max_bytes = 0;
   DType kv_type = DType::kF32;
   int32_t context_length = 0;  // of a request; less than was asked for when the KV pool cannot hold that much
+  LoadTimes load_ms;
 };
 
 enum class LoadStage : uint8_t { kCheck, kAllocate, kWeights, kWarmup };

@@ -1,7 +1,9 @@
 #include "engine/loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "engine/block_allocator.h"
@@ -74,6 +76,19 @@ BackendOptions backend_options(const EngineSpec& spec, int32_t prefill_rows) {
           .family = spec.device.family};
 }
 
+/** Milliseconds since it was made, or since it was asked last. */
+class Lap {
+ public:
+  double ms() {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double, std::milli> passed = now - std::exchange(begin_, now);
+    return passed.count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const BackendOptions& options, const DeviceSpec& device) {
@@ -83,6 +98,8 @@ std::unique_ptr<Backend> create_backend(const BackendOptions& options, const Dev
 
 LoadedModel load_model(const EngineSpec& spec, const BackendFactory& factory, const CancelFlag& cancelled,
                        const std::function<void(const ProgressEvent&)>& progress) {
+  Lap lap;
+  LoadTimes times;
   ProgressEvent at{.stage = LoadStage::kCheck};
   progress(at);
   check_spec(spec);
@@ -111,12 +128,14 @@ LoadedModel load_model(const EngineSpec& spec, const BackendFactory& factory, co
   progress(at);
   loaded.kv = backend.create_kv_pool(model_plan.kv, plan.kv_max_blocks);
   at.stage = LoadStage::kWeights;
+  times.device = lap.ms();
   loaded.model = family.load(backend, spec.config, weights, model_options, [&](const WeightCount& done) {
     check_not_cancelled(cancelled);
     at.bytes = done.bytes;
     at.tensors = done.tensors;
     progress(at);
   });
+  times.weights = lap.ms();
 
   loaded.info = {.device = backend.info(),
                  .weight_bytes = at.bytes,
@@ -125,7 +144,8 @@ LoadedModel load_model(const EngineSpec& spec, const BackendFactory& factory, co
                  .kv_max_bytes = plan.kv_max_bytes,
                  .kv_type = model_plan.kv.dtype,
                  .context_length =
-                     static_cast<int32_t>(std::min<int64_t>(spec.context_length, plan.kv_max_blocks * kKvBlockTokens))};
+                     static_cast<int32_t>(std::min<int64_t>(spec.context_length, plan.kv_max_blocks * kKvBlockTokens)),
+                 .load_ms = times};
   at.stage = LoadStage::kWarmup;
   progress(at);
   return loaded;

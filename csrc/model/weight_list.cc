@@ -34,6 +34,18 @@ void check_weight(const WeightSpec& spec, const WeightParts& weight) {
                "' needs " + shape(spec.rows, spec.cols) + ". The config does not belong to these weights.");
 }
 
+/** Keeps weights from being freed while they are written. */
+class Loading {
+ public:
+  explicit Loading(Backend& backend) : backend_(backend) {}
+  Loading(const Loading&) = delete;
+  Loading& operator=(const Loading&) = delete;
+  ~Loading() { backend_.abandon_loading(); }
+
+ private:
+  Backend& backend_;
+};
+
 }  // namespace
 
 const Matrix* Weights::matrix(const std::string& name) const {
@@ -80,6 +92,7 @@ WeightCount count_weights(const Backend& backend, const std::vector<WeightSpec>&
 Weights load_weights(Backend& backend, const std::vector<WeightSpec>& specs, const WeightTable& table,
                      const LoadProgress& progress) {
   Weights weights;
+  const Loading loading(backend);  // ends before `weights` does
   WeightCount done;
   if (progress) progress(done);
   for (const WeightSpec& spec : specs) {
@@ -98,6 +111,7 @@ Weights load_weights(Backend& backend, const std::vector<WeightSpec>& specs, con
     done.tensors += 1;
     if (progress) progress(done);
   }
+  backend.finish_loading();
   return weights;
 }
 

@@ -17,6 +17,7 @@
 #include "testing/test_backend.h"
 #include "testing/test_engine.h"
 #include "testing/test_model.h"
+#include "testing/uploads.h"
 #include "testing/values.h"
 
 namespace r1::testing {
@@ -103,6 +104,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("describeCuda", Napi::Function::New<cuda_description>(env));
   exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
   exports.Set("nvmlStatus", Napi::Function::New<nvml_status>(env));
+  exports.Set("planUpload", Napi::Function::New<plan_of_upload>(env));
+  exports.Set("packUpload", Napi::Function::New<pack_upload>(env));
   exports.Set("randomValues", Napi::Function::New<random_values>(env));
   exports.Set("sampling", sampling_math(env));
   return exports;

@@ -81,6 +81,8 @@ class FailingBackend final : public Backend {
     next();
     return std::make_unique<CountedBuffer>(inner_->load_vector(parts), count_);
   }
+  void finish_loading() override { inner_->finish_loading(); }
+  void abandon_loading() noexcept override { inner_->abandon_loading(); }
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override {
     next();
     return std::make_unique<CountedPool>(inner_->create_kv_pool(layout, max_blocks), count_);

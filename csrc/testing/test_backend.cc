@@ -92,7 +92,9 @@ Napi::Value TestBackend::load_matrix(const Napi::CallbackInfo& info) {
     const WeightParts parts = weight_parts(info[0].ToObject());
     const MatrixRole role =
         text_or(info[0].ToObject(), "role", "linear") == "gateUp" ? MatrixRole::kGateUp : MatrixRole::kLinear;
-    loaded_.matrices[next_handle_] = backend(info.Env()).load_matrix(parts, role);
+    auto matrix = backend(info.Env()).load_matrix(parts, role);
+    backend(info.Env()).finish_loading();
+    loaded_.matrices[next_handle_] = std::move(matrix);
     return Napi::Number::New(info.Env(), next_handle_++);
   });
 }
@@ -101,6 +103,7 @@ Napi::Value TestBackend::load_vector(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     const WeightParts parts = weight_parts(info[0].ToObject());
     const auto buffer = backend(info.Env()).load_vector(parts);
+    backend(info.Env()).finish_loading();
     std::vector<float> values(static_cast<size_t>(parts.rows() * parts.cols()));
     backend(info.Env()).download(values.data(), buffer->data, static_cast<int64_t>(values.size()) * 4);
     return float_array(info.Env(), values.data(), static_cast<int64_t>(values.size()));

@@ -36,6 +36,7 @@ export function checkBenchOptions(kind: BenchKind, options: BenchOptions): void 
     checkInteger("newTokens", newTokens, kind === "serve" ? 1 : warmUp + stretch + 1, 2 ** 24);
   if (repeats !== undefined) checkInteger("repeats", repeats, 1, 1000);
   if (threads !== undefined) checkInteger("threads", threads, 0, 1024);
+  if (options.synthetic !== undefined) checkWord("synthetic", options.synthetic, Object.keys(shapes));
   checkServeOptions(options);
 }
 
@@ -99,8 +100,10 @@ export function loadEngine(
   target: BenchTarget,
   sequences: number,
   tokens: number,
+  signal?: AbortSignal,
 ): Promise<EngineClient> {
-  return EngineClient.load(loadSpec(checkpoint, { ...target, contextLength: tokens, maxSequences: sequences }));
+  const spec = loadSpec(checkpoint, { ...target, contextLength: tokens, maxSequences: sequences });
+  return EngineClient.load(spec, { signal });
 }
 
 /** Reproducible ids; every `salt` gives others, so that no prompt is a repeat that a cache could serve. */

@@ -15,7 +15,7 @@ import {
   resolveTarget,
 } from "./bench-engine";
 import { benchInvariance } from "./bench-invariance";
-import { benchLoad } from "./bench-load";
+import { benchLoad, defaultSynthetic } from "./bench-load";
 import { benchPrefill } from "./bench-prefill";
 import { benchServe } from "./bench-serve";
 import { type Origin, origin } from "./origin";
@@ -23,7 +23,10 @@ import { type Origin, origin } from "./origin";
 export type BenchKind = "decode" | "prefill" | "load" | "serve" | "invariance";
 
 export interface BenchOptions {
-  /** A model folder, or the name of a shape with made-up weights ("0.5b", "1.5b", "7b", …). Default: the embedded r1-nano. */
+  /**
+   * A model folder, or the name of a shape with made-up weights ("0.5b", "1.5b", "7b", …). Default: the embedded r1-nano;
+   * load: a `synthetic` folder.
+   */
   model?: string;
   /** "auto" (default), "cpu", "cuda" or "cuda:N". */
   device?: string;
@@ -37,6 +40,10 @@ export interface BenchOptions {
   newTokens?: number;
   /** prefill, load, invariance: measurements, of which the median is reported. Default 3; invariance 9. */
   repeats?: number;
+  /** load: the shape of a folder that is written, loaded and deleted, when there is no `model`. Default "7b": 15 GB. */
+  synthetic?: string;
+  /** load: where that folder is made. Default: the system's folder for temporary files. */
+  dir?: string;
   /** serve: requests kept open, a row each. Default [1, 8, 32, 64, 128], or none beside `rate`. */
   concurrency?: number[];
   /** serve: requests that come per second, a row each, 0.01 to 10 000. Default: none. */
@@ -84,11 +91,14 @@ export interface BenchResult {
 }
 
 export interface BenchContext {
+  /** Of `options.model`; load opens its own. */
   checkpoint: Checkpoint;
   target: BenchTarget;
   /** As measured before the bench. */
   ceilings: NativeCeilings;
   options: BenchOptions;
+  /** Ends a load bench. */
+  signal?: AbortSignal;
 }
 
 const shareNames: Readonly<Record<keyof NativeCeilings, string>> = {
@@ -116,16 +126,18 @@ export const benchKinds = Object.keys(benches) as BenchKind[];
  * const report = await runBench("decode", { model: "0.5b", device: "cpu", sequences: [1, 8] });
  * console.log(formatReport(report));
  */
-export async function runBench(kind: BenchKind, options: BenchOptions): Promise<BenchReport> {
+export async function runBench(kind: BenchKind, options: BenchOptions, signal?: AbortSignal): Promise<BenchReport> {
   checkBenchOptions(kind, options);
-  const checkpoint = await benchCheckpoint(options.model);
+  const synthetic =
+    kind === "load" && options.model === undefined ? (options.synthetic ?? defaultSynthetic) : undefined;
+  const checkpoint = await benchCheckpoint(synthetic ?? options.model);
   const { target, ceilings: before } = await resolveTarget(options);
-  const { info, rows } = await benches[kind]({ checkpoint, target, ceilings: before, options });
+  const { info, rows } = await benches[kind]({ checkpoint, target, ceilings: before, options, signal });
   const ceilings = larger(before, await measureCeilings(target));
   const { kind: deviceKind, name, detail } = info.device;
   return {
     kind,
-    model: options.model ?? embeddedModel,
+    model: synthetic ?? options.model ?? embeddedModel,
     precision: target.precision,
     ...origin(),
     device: { kind: deviceKind, name, detail },

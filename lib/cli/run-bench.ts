@@ -45,7 +45,12 @@ const flags = {
     parse: number,
     help: "prefill, load, invariance: measurements, of which the median counts (default 3; 9)",
   },
-  threads: { value: "N", parse: number, help: "CPU threads (default: all cores)" },
+  synthetic: {
+    value: "SHAPE",
+    help: "load: shape of a folder that is written, read and deleted (default 7b: 15 GB)",
+  },
+  dir: { value: "DIR", help: "load: where that folder is made (default: the folder for temporary files)" },
+  threads: { value: "N", parse: number, help: "CPU threads, on a GPU to load with (default: all cores; at most 8)" },
   family: { value: "NAME", help: "kernel family or instruction set to force" },
   json: { help: "writes JSON" },
 };
@@ -69,8 +74,8 @@ export const bench: Command = {
       Object.entries(given).map(([flag, value]) => [flag.replace(/-(.)/g, (_, letter) => letter.toUpperCase()), value]),
     ) as BenchOptions;
     checked(() => checkBenchOptions(kind, options), flags);
-    if (options.model === undefined) await modelFolder(undefined, io);
-    const report = await runBench(kind, options);
+    if (options.model === undefined && kind !== "load") await modelFolder(undefined, io);
+    const report = await runBench(kind, options, io.signal);
     await io.out.line(json ? JSON.stringify(report, null, 2) : formatReport(report));
     return exitCodes.ok;
   },

@@ -1,5 +1,5 @@
 /** Loading: what may be asked for, what is reported, and what can go wrong. */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
@@ -10,6 +10,11 @@ import { loadTiny, tinyFolder } from "../support/tiny";
 
 // biome-ignore lint/suspicious/noExplicitAny: callers in JavaScript can pass anything
 const load = (options: any) => DeepSeekR1.load(options);
+
+/** Of this process. */
+const engineThreads = () =>
+  readdirSync("/proc/self/task").filter((id) => readFileSync(`/proc/self/task/${id}/comm`, "utf8").startsWith("r1-"))
+    .length;
 
 const scratch = mkdtempSync(join(tmpdir(), "r1-load-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -66,6 +71,18 @@ describe("failures", () => {
       code: "E_NOT_FOUND",
       message: expect.stringContaining("tokenizer.json"),
     });
+  });
+
+  it("of the tokenizer end a load whose weights are read meanwhile", async () => {
+    const folder = join(scratch, "bad-tokenizer");
+    cpSync(tinyFolder, folder, { recursive: true });
+    writeFileSync(join(folder, "tokenizer.json"), '{ "model": ');
+    for (let n = 0; n < 20; n++)
+      await expect(load({ modelPath: folder, device: "cpu" })).rejects.toMatchObject({
+        code: "E_BAD_CHECKPOINT",
+        message: expect.stringContaining("tokenizer.json"),
+      });
+    expect(engineThreads()).toBe(0);
   });
 
   it("come before anything is allocated where memory does not suffice", async () => {
@@ -151,6 +168,16 @@ describe.each(devices)("on %s", (device) => {
       expect(last.bytes).toBe(last.totalBytes);
       expect(last.bytes).toBe(model.info.memory.weights);
       for (let i = 1; i < seen.length; i++) expect(seen[i].bytes).toBeGreaterThanOrEqual(seen[i - 1].bytes);
+    });
+  });
+
+  it("info says how long it took", async () => {
+    const begin = performance.now();
+    await withModel({}, ({ info: { loadMs } }) => {
+      expect(loadMs.total).toBeLessThanOrEqual(performance.now() - begin);
+      for (const ms of [loadMs.prepare, loadMs.device, loadMs.weights]) expect(ms).toBeGreaterThan(0);
+      const { prepare, device, weights, warmup } = loadMs;
+      expect(prepare + device + weights + warmup).toBeLessThanOrEqual(loadMs.total);
     });
   });
 

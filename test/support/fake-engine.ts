@@ -19,6 +19,7 @@ export const info: NativeEngineInfo = {
   kvMaxBytes: 1000,
   workspaceBytes: 5,
   contextLength: 500,
+  loadMs: { device: 1, weights: 2, warmup: 3 },
 };
 
 export const timings = { queue: 1, prefill: 2, decode: 3 };
@@ -145,6 +146,7 @@ export function fakeBinding(): { native: NativeBinding; engines: FakeEngine[]; o
     describeCuda: () => "there is no GPU here",
     gpuStatus: () => null,
     measureCeilings: () => Promise.reject(new Error("not measured")),
+    measureLoadCeilings: async () => ({ readBytesPerS: 0, uploadBytesPerS: 0 }),
     timeSteps: () => Promise.reject(new Error("not measured")),
     version: "0",
   };

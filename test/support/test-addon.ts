@@ -305,6 +305,13 @@ export interface TestRound {
   preempted?: boolean;
 }
 
+/** csrc/backend/cuda/upload_plan.h */
+export interface TestUploadPiece {
+  first: number;
+  rows: number;
+  runs: { part: number; first: number; rows: number; at: number }[];
+}
+
 export interface TestAddon {
   TestEngine: new (options: TestEngineOptions) => TestEngine;
   /** The limits after each round. */
@@ -322,6 +329,17 @@ export interface TestAddon {
     spec: NativeLoadSpec,
     failAt: number,
   ): { failed: { code: R1ErrorCode; message: string } | null; allocations: number; alive: number };
+  /** How the CUDA backend cuts a matrix of such parts into pieces. */
+  planUpload(partRows: number[], role: "linear" | "gateUp", rowBytes: number, pieceBytes: number): TestUploadPiece[];
+  /**
+   * A matrix as it would lie on the device, padding included, written by so many threads (1) in pieces of 4 MiB; and how
+   * many threads there were, and pieces. `failAt`: which piece cannot be sent, from 1. `abandon`: drops what is queued.
+   */
+  packUpload(
+    weight: TestWeight,
+    precision: Precision,
+    options: { threads?: number; failAt?: number; abandon?: true },
+  ): { bytes: Uint8Array; writers: number; sent: number };
   describeCuda(): string;
   /** What a management library at `path` says of a device; null when it cannot be found. */
   nvmlStatus(path: string, pciBusId: string, index: number): NativeGpuStatus | null;

@@ -3,21 +3,22 @@
 #include <functional>
 #include <vector>
 
+#include "backend/cuda/context.h"
 #include "backend/cuda/ops.h"
 
 namespace r1::cuda {
 namespace {
 
-/** Median seconds of `work`, after two rounds that are not counted. */
-double median_seconds(LaunchContext& context, const std::function<void()>& work) {
+/** Median seconds of `work` on the stream, after two rounds that are not counted. */
+double median_seconds(CUstream stream, const std::function<void()>& work) {
   constexpr int kRounds = 9;
   Event start(true);
   Event stop(true);
   std::vector<double> seconds;
   for (int i = -2; i < kRounds; ++i) {
-    start.record(context.stream());
+    start.record(stream);
     work();
-    stop.record(context.stream());
+    stop.record(stream);
     stop.wait();
     if (i >= 0) seconds.push_back(stop.milliseconds_since(start) * 1e-3);
   }
@@ -48,9 +49,9 @@ Ceilings measure_ceilings(LaunchContext& context) {
   Kernel& read = context.kernel("ceiling_read");
   const LaunchShape read_shape{.grid_x = static_cast<unsigned>(bytes / 32768), .block = 256, .overlap = false};
   const double read_seconds =
-      median_seconds(context, [&] { context.launch(read, read_shape, static_cast<const void*>(data), data); });
+      median_seconds(context.stream(), [&] { context.launch(read, read_shape, static_cast<const void*>(data), data); });
   ceilings.read_bytes_per_s = static_cast<double>(bytes) / read_seconds;
-  const double copy_seconds = median_seconds(context, [&] {
+  const double copy_seconds = median_seconds(context.stream(), [&] {
     R1_CUDA(memcpy_dtod_async(buffer.address() + static_cast<CUdeviceptr>(bytes / 2), buffer.address(),
                               static_cast<size_t>(bytes / 2), context.stream()));
   });
@@ -61,7 +62,8 @@ Ceilings measure_ceilings(LaunchContext& context) {
   const double threads = static_cast<double>(loop.grid_x) * loop.block;
   const auto rate = [&](const char* name, double macs_per_thread) {
     Kernel& kernel = context.kernel(name);
-    return threads * macs_per_thread / median_seconds(context, [&] { context.launch(kernel, loop, rounds, data); });
+    return threads * macs_per_thread /
+           median_seconds(context.stream(), [&] { context.launch(kernel, loop, rounds, data); });
   };
   ceilings.f32_macs_per_s = rate("ceiling_fma", rounds * 8.0);
   // A warp's mma of 16 x 8 x 16 is 64 multiply-adds for each of its threads; 8 are in flight.
@@ -70,3 +72,20 @@ Ceilings measure_ceilings(LaunchContext& context) {
 }
 
 }  // namespace r1::cuda
+
+namespace r1 {
+
+double measure_cuda_upload(int device) {
+  using namespace cuda;  // NOLINT(google-build-using-namespace)
+  constexpr int64_t kBytes = 64 << 20;
+  const DeviceContext context(device);
+  const Stream stream;
+  const DeviceMemory to(kBytes, "measuring copies from the host");
+  const PinnedMemory from(kBytes);
+  const double seconds = median_seconds(stream.get(), [&] {
+    R1_CUDA(memcpy_htod_async(to.address(), from.data(), static_cast<size_t>(kBytes), stream.get()));
+  });
+  return static_cast<double>(kBytes) / seconds;
+}
+
+}  // namespace r1

@@ -14,7 +14,7 @@ CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::s
       launch_(context_.properties(), family_, stream_.get(), modules_),
       step_(launch_, options),
       graphs_(launch_),
-      uploader_(launch_),
+      uploader_(launch_, options.threads),
       linear_(launch_, maps_),
       op_{.launch = launch_, .step = step_, .maps = maps_, .act = options.precision} {}
 
@@ -103,7 +103,7 @@ std::unique_ptr<KvPool> CudaBackend::create_kv_pool(const KvLayout& layout, int6
 // ---- a step
 
 const StepView& CudaBackend::begin_step(const Step& step) {
-  uploader_.release();  // weights are there once a step begins
+  uploader_.finish();  // where the caller has not
   view_ = &step_.begin(step);
   op_.rotations_of = nullptr;
   return *view_;

@@ -25,6 +25,8 @@ class CudaBackend final : public Backend {
   int64_t matrix_bytes(int64_t rows, int64_t cols, DType stored) const override;
   std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) override;
   std::unique_ptr<Buffer> load_vector(const WeightParts& parts) override;
+  void finish_loading() override { uploader_.finish(); }
+  void abandon_loading() noexcept override { uploader_.abandon(); }
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override;
 
   void copy_block(const KvPool& kv, int32_t from, int32_t to) override;

@@ -45,6 +45,31 @@ std::vector<std::byte> read_file(const std::string& path) {
                "built for (R1_CUDA_ARCHS). Update the driver, or build the kernels for this GPU.");
 }
 
+void unload(const std::vector<CUmodule>& modules) noexcept {
+  for (CUmodule module : modules) driver().module_unload(module);
+}
+
+std::vector<CUmodule> load_modules(const std::string& path, CUcontext context) {
+  R1_CUDA(ctx_set_current(context));
+  const std::vector<std::byte> file = read_file(path);
+  std::vector<CUmodule> modules;
+  try {
+    for (const auto& fatbin : split_fatbins(file, path)) {
+      // The driver wants 8-byte alignment, which the concatenation does not promise.
+      std::vector<uint64_t> aligned((fatbin.size() + 7) / 8);
+      std::memcpy(aligned.data(), fatbin.data(), fatbin.size());
+      CUmodule module = nullptr;
+      const CUresult result = driver().module_load_data(&module, aligned.data());
+      if (result != kSuccess) throw_load_error(result, path);
+      modules.push_back(module);
+    }
+  } catch (...) {
+    unload(modules);
+    throw;
+  }
+  return modules;
+}
+
 }  // namespace
 
 std::vector<std::span<const std::byte>> split_fatbins(std::span<const std::byte> file, const std::string& path) {
@@ -69,32 +94,22 @@ std::vector<std::span<const std::byte>> split_fatbins(std::span<const std::byte>
 }
 
 KernelModules::KernelModules(const std::string& path) {
-  const std::vector<std::byte> file = read_file(path);
+  if (path.empty() || !std::ifstream(path)) throw_no_kernels(path);
+  CUcontext context = nullptr;
+  R1_CUDA(ctx_get_current(&context));
+  modules_ = std::async(std::launch::async, load_modules, path, context).share();
+}
+
+KernelModules::~KernelModules() {
   try {
-    for (const auto& fatbin : split_fatbins(file, path)) {
-      // The driver wants 8-byte alignment, which the concatenation does not promise.
-      std::vector<uint64_t> aligned((fatbin.size() + 7) / 8);
-      std::memcpy(aligned.data(), fatbin.data(), fatbin.size());
-      CUmodule module = nullptr;
-      const CUresult result = driver().module_load_data(&module, aligned.data());
-      if (result != kSuccess) throw_load_error(result, path);
-      modules_.push_back(module);
-    }
-  } catch (...) {
-    unload();
-    throw;
+    unload(modules_.get());
+  } catch (const std::exception&) {  // there are none
+    return;
   }
 }
 
-KernelModules::~KernelModules() { unload(); }
-
-void KernelModules::unload() noexcept {
-  for (CUmodule module : modules_) driver().module_unload(module);
-  modules_.clear();
-}
-
 CUfunction KernelModules::find(const std::string& name) const {
-  for (CUmodule module : modules_) {
+  for (CUmodule module : modules_.get()) {
     CUfunction function = nullptr;
     const CUresult result = driver().module_get_function(&function, module, name.c_str());
     if (result == kSuccess) return function;

@@ -1,5 +1,6 @@
 // kernels.fatbin: fatbins one after the other, each with a header that says how long it is.
 #pragma once
+#include <future>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,21 +13,22 @@ namespace r1::cuda {
  * one. */
 std::vector<std::span<const std::byte>> split_fatbins(std::span<const std::byte> file, const std::string& path);
 
-/** The kernels loaded into the current context. */
+/** The kernels of a file, loaded into the current context by a thread of their own: weights come in meanwhile. */
 class KernelModules {
  public:
-  /** Throws kDeviceUnavailable, saying what was found and is needed, where no code in the file suits the device or
-   * driver. */
+  /** Throws kUnsupported when there is no such file. */
   explicit KernelModules(const std::string& path);
   KernelModules(const KernelModules&) = delete;
   KernelModules& operator=(const KernelModules&) = delete;
   ~KernelModules();
-  /** The kernel of that name, or null. */
+  /**
+   * The kernel of that name, or null, once all are loaded. Throws kDeviceUnavailable, saying what was found and is
+   * needed, where no code in the file suits the device or driver, and kBadCheckpoint where the file is damaged.
+   */
   CUfunction find(const std::string& name) const;
 
  private:
-  void unload() noexcept;
-  std::vector<CUmodule> modules_;
+  std::shared_future<std::vector<CUmodule>> modules_;
 };
 
 }  // namespace r1::cuda

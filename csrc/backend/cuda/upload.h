@@ -1,44 +1,41 @@
-// Weights on their way to the device: read from their source into pinned memory, converted, copied while the next are
-// read.
+// Weights on their way to the device: threads read them into pinned memory, converting where they have to, and each
+// piece is copied while the next ones are read.
 #pragma once
-#include <array>
+#include <memory>
 
 #include "backend/cuda/launch.h"
 #include "backend/cuda/matrix.h"
+#include "backend/cuda/upload_queue.h"
 
 namespace r1::cuda {
 
 class Uploader {
  public:
-  explicit Uploader(LaunchContext& context) : context_(context) {}
-  /** Fills `matrix`, whose type decides what the values become. Throws kBadCheckpoint where a value does not fit fp16.
+  /** For the current context; `threads` as reading_threads() takes it. */
+  Uploader(LaunchContext& context, int threads);
+  /**
+   * Fills `matrix`, whose type decides what the values become. Returns once that is begun: `matrix` must live until
+   * finish() or abandon(). Throws what went wrong since the last finish(), and then nothing is written any more.
    */
   void matrix(const WeightParts& parts, CudaMatrix& matrix);
-  /** float32 [rows * cols] at `to`. */
+  /** float32 [rows * cols] at `to`, likewise. */
   void vector(const WeightParts& parts, CUdeviceptr to);
-  /** Any bytes; they are copied before this returns. */
+  /** Any bytes; they are read before this returns. */
   void bytes(CUdeviceptr to, const void* from, int64_t count);
-  /** Gives the pinned buffers back; loading is over. */
-  void release();
+  /**
+   * Waits until all is on the device, and gives the threads and their pinned memory back. Throws kUnsupported where a
+   * value did not fit, and what reading threw.
+   */
+  void finish() { queue_.finish(); }
+  /** Does without what is not there yet. */
+  void abandon() noexcept { queue_.abandon(); }
 
  private:
-  struct Stage {
-    PinnedMemory memory;
-    std::unique_ptr<Event> done;  // its last copy to the device
-  };
-  /** A stage whose last copy is over. */
-  Stage& next_stage();
-  void send(Stage& stage, CUdeviceptr to, int64_t count);
-  void linear_part(const TensorSource& part, CudaMatrix& matrix, int64_t first_row);
-  void gate_up(const WeightParts& parts, CudaMatrix& matrix);
+  void add(const WeightParts& parts, MatrixRole role, DType dtype, int64_t ld, CUdeviceptr to);
   void random_part(const TensorSource& part, CudaMatrix& matrix, int64_t first_row);
-  /** Rows [first, first + count) of the part, converted to `to`, at out[i * ld]; columns up to ld are zeroed. */
-  void convert_rows(const TensorSource& part, int64_t first, int64_t count, DType to, void* out, int64_t ld);
 
   LaunchContext& context_;
-  std::array<Stage, 2> stages_;
-  size_t next_ = 0;
-  std::vector<std::byte> raw_;  // rows as stored, when they have to be converted
+  UploadQueue queue_;
 };
 
 }  // namespace r1::cuda

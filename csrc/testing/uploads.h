@@ -1,0 +1,12 @@
+// The CUDA backend's way of cutting, converting and sending weights, with host memory in the place of the device.
+#pragma once
+#include <napi.h>
+
+namespace r1::testing {
+
+/** (rows of the parts, role, bytes of a row, bytes of a piece) → pieces. */
+Napi::Value plan_of_upload(const Napi::CallbackInfo& info);
+/** (weight, precision, { threads, failAt }) → { bytes, writers }: the matrix as it would lie on the device. */
+Napi::Value pack_upload(const Napi::CallbackInfo& info);
+
+}  // namespace r1::testing
