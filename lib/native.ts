@@ -317,6 +317,9 @@ export interface NativeCeilings {
 /** Which class computes an op of a step, or that nothing does: what it costs is then what is missing. */
 export type NativeOpChoice = "prefill" | "decode" | "skip";
 
+/** The ops of a step: all but the first and the last two are computed in each layer. `output`: attention's second matrix. */
+export type NativeStepOp = "embed" | "qkv" | "rope" | "attention" | "output" | "gateUp" | "down" | "head" | "sample";
+
 /** csrc/engine/step_timer.h: a step whose cost is asked for. */
 export interface NativeTimedStep {
   numericClass: "prefill" | "decode";
@@ -327,12 +330,14 @@ export interface NativeTimedStep {
   promptRows: number;
   /** Of each op of a layer, for a step of the prefill class; null: the step's own. `residual`: attention's and the MLP's second matrix. */
   classes: Record<"qkv" | "attention" | "mlp" | "residual", NativeOpChoice> | null;
+  /** The one op that is carried out, in all layers one after the other; null: all of them. */
+  only?: NativeStepOp | null;
 }
 
 export interface NativeStepTimes {
   /** Of each round, milliseconds of a step when several are put on the device one behind the other. */
   ms: number[];
-  /** Of the first sequence's greedy token: equal when the bits of the step are. */
+  /** Of the first sequence's greedy token: equal when the bits of the step are. Means nothing for one op alone. */
   logprob: number;
 }
 

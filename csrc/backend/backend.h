@@ -246,6 +246,8 @@ class Backend {
   /** Executes `forward`, which only calls the ops below; a GPU may replay a graph captured for the step's shape
    * instead. */
   virtual void run(const std::function<void()>& forward) = 0;
+  /** What run() has recorded is recorded anew: for measurements whose `forward` is another one than before. */
+  virtual void forget_graphs() {}
   /** Waits for the step; out[logit_count]. */
   virtual void read_results(SampleResult* out) = 0;
 

@@ -17,18 +17,24 @@ constexpr std::pair<const char*, NumericClass> kClasses[] = {{"prefill", Numeric
                                                              {"decode", NumericClass::kDecode}};
 constexpr std::pair<const char*, OpChoice> kChoices[] = {
     {"prefill", OpChoice::kPrefill}, {"decode", OpChoice::kDecode}, {"skip", OpChoice::kSkip}};
+constexpr std::pair<const char*, StepOp> kOps[] = {
+    {"embed", StepOp::kEmbed},         {"qkv", StepOp::kQkv},       {"rope", StepOp::kRope},
+    {"attention", StepOp::kAttention}, {"output", StepOp::kOutput}, {"gateUp", StepOp::kGateUp},
+    {"down", StepOp::kDown},           {"head", StepOp::kHead},     {"sample", StepOp::kSample}};
 
 TimedStep parse_step(const JsObject& from) {
   TimedStep step{.numeric_class = from.one_of("numericClass", kClasses),
                  .sequences = static_cast<int32_t>(from.integer("sequences", 0, kMostRows)),
                  .length = static_cast<int32_t>(from.integer("length", 0, kMostTokens)),
                  .prompt_rows = static_cast<int32_t>(from.integer("promptRows", 0, kMostRows)),
-                 .choices = {}};
+                 .choices = {},
+                 .only = {}};
   if (!from.is_null("classes")) {
     const JsObject classes = from.object("classes");
     step.choices = {classes.one_of("qkv", kChoices), classes.one_of("attention", kChoices),
                     classes.one_of("mlp", kChoices), classes.one_of("residual", kChoices)};
   }
+  if (!from.is_null("only")) step.only = from.one_of("only", kOps);
   return step;
 }
 

@@ -36,6 +36,7 @@ class CudaBackend final : public Backend {
 
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
+  void forget_graphs() override { launch_.invalidate_graphs(); }
   void read_results(SampleResult* out) override;
 
   void embed(const EmbedParams& p) override;
