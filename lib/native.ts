@@ -330,8 +330,12 @@ export interface NativeTimedStep {
   promptRows: number;
   /** Of each op of a layer, for a step of the prefill class; null: the step's own. `residual`: attention's and the MLP's second matrix. */
   classes: Record<"qkv" | "attention" | "mlp" | "residual", NativeOpChoice> | null;
-  /** The one op that is carried out, in all layers one after the other; null: all of them. */
-  only?: NativeStepOp | null;
+  /** The one op that is carried out, in all layers one after the other, or their four linear layers; null: all ops. */
+  only?: NativeStepOp | "linear" | null;
+  /** By cuBLAS: the products of the blocks' linear layers alone, without norms and what else they are fused with. */
+  cublas?: boolean;
+  /** That a measurement takes at least, of as many runs as that needs. Default 10. */
+  windowMs?: number;
 }
 
 export interface NativeStepTimes {
@@ -355,7 +359,13 @@ export interface NativeBinding {
     family: string;
   }): Promise<NativeCeilings>;
   /** Loads a model and measures every step so many times, in turns, on a thread of its own. */
-  timeSteps(spec: NativeLoadSpec, steps: NativeTimedStep[], rounds: number): Promise<NativeStepTimes[]>;
+  timeSteps(
+    spec: NativeLoadSpec,
+    steps: NativeTimedStep[],
+    rounds: number,
+    /** A libcublas.so, where a step is by cuBLAS. */
+    cublas?: string,
+  ): Promise<NativeStepTimes[]>;
   /** Of a CUDA device; null without NVML or where it does not know the device. */
   gpuStatus(deviceIndex: number): NativeGpuStatus | null;
   version: string;

@@ -6,8 +6,11 @@
 
 namespace r1 {
 
-/** The ops of a step in their order: the first and the last two once, the others in each layer. */
-enum class StepOp : uint8_t { kEmbed, kQkv, kRope, kAttention, kOutput, kGateUp, kDown, kHead, kSample };
+/**
+ * The ops of a step in their order: the first and the last two once, the others in each layer. kLinear: the four linear
+ * layers of each.
+ */
+enum class StepOp : uint8_t { kEmbed, kQkv, kRope, kAttention, kOutput, kGateUp, kDown, kHead, kSample, kLinear };
 
 class OneOp final : public ForwardingBackend {
  public:
@@ -18,7 +21,7 @@ class OneOp final : public ForwardingBackend {
   }
   void norm_linear(const NormLinearParams& p) override {
     in_mlp_ = false;
-    if (op_ == StepOp::kQkv) inner().norm_linear(p);
+    if (linear(StepOp::kQkv)) inner().norm_linear(p);
   }
   void rope_append(const RopeAppendParams& p) override {
     if (op_ == StepOp::kRope) inner().rope_append(p);
@@ -27,11 +30,11 @@ class OneOp final : public ForwardingBackend {
     if (op_ == StepOp::kAttention) inner().attention(p);
   }
   void linear_residual(const LinearResidualParams& p) override {
-    if (op_ == (in_mlp_ ? StepOp::kDown : StepOp::kOutput)) inner().linear_residual(p);
+    if (linear(in_mlp_ ? StepOp::kDown : StepOp::kOutput)) inner().linear_residual(p);
   }
   void norm_swiglu(const NormSwigluParams& p) override {
     in_mlp_ = true;
-    if (op_ == StepOp::kGateUp) inner().norm_swiglu(p);
+    if (linear(StepOp::kGateUp)) inner().norm_swiglu(p);
   }
   void head(const HeadParams& p) override {
     if (op_ == StepOp::kHead) inner().head(p);
@@ -41,6 +44,8 @@ class OneOp final : public ForwardingBackend {
   }
 
  private:
+  bool linear(StepOp op) const { return op_ == op || op_ == StepOp::kLinear; }
+
   const StepOp op_;
   bool in_mlp_ = false;  // the next linear_residual is the MLP's second matrix
 };

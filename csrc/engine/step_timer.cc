@@ -16,7 +16,6 @@
 namespace r1 {
 namespace {
 
-constexpr double kWindowMs = 10;
 constexpr int kMostRuns = 64;  // of a window
 constexpr int kWarmUps = 3;    // kernels are loaded, scratch memory is sized, a graph is captured
 // Bytes of K and V that attention alone goes through, of as many copies as that takes: more than any cache holds.
@@ -80,8 +79,9 @@ class PoolPart final : public KvPool {
 
 class StepTimer {
  public:
-  StepTimer(LoadedModel& loaded, const std::vector<TimedStep>& steps)
+  StepTimer(LoadedModel& loaded, const std::vector<TimedStep>& steps, const std::string& cublas)
       : loaded_(loaded),
+        cublas_(cublas.empty() ? nullptr : loaded.backend->with_cublas(cublas)),
         vocab_(loaded.model->config().vocab),
         logits_(loaded.backend->allocate(StepRunner::workspace_bytes(loaded.model->config()))) {
     int32_t sequences = 0, length = 0, prompt_rows = 0;
@@ -128,6 +128,7 @@ class StepTimer {
              "sequences are at most " + std::to_string(kMaxDecodeRows) + ", with one token at least.");
     R1_CHECK(!decode || (step.prompt_rows == 0 && !step.choices), ErrorCode::kInvalidArgument,
              "prompt rows and classes of single ops need a step of the prefill class.");
+    R1_CHECK(!step.cublas || cublas_, ErrorCode::kInvalidArgument, "a step by cuBLAS needs the library's path.");
     R1_CHECK(!step.only || !step.choices, ErrorCode::kInvalidArgument,
              "one op alone is computed by the class of its step.");
   }
@@ -189,13 +190,14 @@ class StepTimer {
     loaded_.backend->forget_graphs();
     TimedStep whole = timed;
     whole.only.reset();
+    whole.cublas = false;
     run(step, whole, 1);
     run(step, timed, 1);
     loaded_.backend->read_results(results.data());
   }
 
   void run(const Step& step, const TimedStep& timed, int runs) {
-    Backend& backend = *loaded_.backend;
+    Backend& backend = timed.cublas ? *cublas_ : *loaded_.backend;
     ClassMix mix(backend, timed.choices.value_or(ClassChoices{}));
     OneOp one(backend, timed.only.value_or(StepOp::kEmbed));
     Backend& ops = timed.choices ? static_cast<Backend&>(mix) : timed.only ? static_cast<Backend&>(one) : backend;
@@ -220,6 +222,7 @@ class StepTimer {
   }
 
   LoadedModel& loaded_;
+  const std::unique_ptr<Backend> cublas_;  // null where it is not wanted
   const int32_t vocab_;
   const std::unique_ptr<Buffer> logits_;
   std::vector<std::vector<int32_t>> blocks_;  // of the sequences, then of the prompt
@@ -228,16 +231,17 @@ class StepTimer {
 
 }  // namespace
 
-std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds) {
+std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds,
+                                  const std::string& cublas) {
   const auto cancelled = std::make_shared<std::atomic<bool>>(false);
   LoadedModel loaded = load_model(spec, create_backend, cancelled, [](const ProgressEvent&) {});
-  StepTimer timer(loaded, steps);
+  StepTimer timer(loaded, steps, cublas);
   std::vector<StepTimes> times(steps.size());
   std::vector<int> runs(steps.size());
   for (size_t i = 0; i < steps.size(); ++i) {
     double ms = 0;
     for (int n = 0; n < kWarmUps; ++n) ms = timer.measure(steps[i], 2, times[i].logprob);
-    runs[i] = std::clamp(static_cast<int>(std::ceil(kWindowMs / std::max(ms, 0.001))), 1, kMostRuns);
+    runs[i] = std::clamp(static_cast<int>(std::ceil(steps[i].window_ms / std::max(ms, 0.001))), 1, kMostRuns);
   }
   for (int32_t round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < steps.size(); ++i) {

@@ -37,6 +37,8 @@ export interface BenchOptions {
   sequences?: number[];
   /** Tokens of each prompt; invariance, kernels: of each sequence. Default: 128 for decode, serve and kernels, else 1024. */
   promptTokens?: number;
+  /** prefill on CUDA: a libcublas.so, with which the blocks' linear layers are compared. Default: none. */
+  cublas?: string;
   /** kernels: also a step of so many prompt rows. Default: none. */
   promptRows?: number;
   /** decode: also where the time of a step goes, op by op. At most 64 sequences. */

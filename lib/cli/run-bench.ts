@@ -18,13 +18,14 @@ const flags = {
   sequences: {
     value: "N,…",
     parse: numbers,
-    help: "decode, invariance, kernels: sequences open together, a row each (default 1; invariance 1,8,32,64)",
+    help: "decode, invariance, kernels: sequences open together (default 1; invariance 1,8,32,64)",
   },
   "prompt-tokens": {
     value: "N",
     parse: number,
     help: "tokens of each prompt (default: 128, prefill and invariance 1024)",
   },
+  cublas: { value: "FILE", help: "prefill on CUDA: a libcublas.so to compare the linear layers with" },
   "prompt-rows": { value: "N", parse: number, help: "kernels: a step of so many prompt rows" },
   breakdown: { help: "decode: also where the time of a step goes, op by op" },
   "new-tokens": { value: "N", parse: number, help: "decode, serve: tokens of each answer (default: 128, serve 64)" },
@@ -45,7 +46,7 @@ const flags = {
   repeats: {
     value: "N",
     parse: number,
-    help: "prefill, load, invariance, kernels: measurements, of which the median counts (default 3; the last two 9)",
+    help: "all but decode and serve: measurements, of which the median counts (default 3 or 9)",
   },
   threads: { value: "N", parse: number, help: "CPU threads (default: all cores)" },
   family: { value: "NAME", help: "kernel family or instruction set to force" },

@@ -97,6 +97,40 @@ describe.each(devices)("ops timed alone on %s", (device) => {
   });
 });
 
+describe("linear layers beside cuBLAS", () => {
+  const step: NativeTimedStep = {
+    ...{ numericClass: "prefill", sequences: 0, length: 0, promptRows: 40, classes: null, only: "linear" },
+  };
+  const time = async (device: "cpu" | "cuda", steps: NativeTimedStep[], library?: string) => {
+    const precision = device === "cuda" ? "bf16" : "f32";
+    const checkpoint = await openCheckpoint(tinyFolder);
+    return binding().timeSteps(loadSpec(checkpoint, { device, precision, contextLength: 64 }), steps, 3, library);
+  };
+  it("are all four that a block has", async () => {
+    const [{ ms }] = await time("cpu", [step]);
+    expect(ms.length).toBe(3);
+    for (const one of ms) expect(one).toBeGreaterThan(0);
+  });
+  it("need CUDA, and the library", async () => {
+    await expect(time("cpu", [step], "libcublas.so")).rejects.toMatchObject({ code: "E_UNSUPPORTED" });
+    await expect(time("cpu", [{ ...step, cublas: true }])).rejects.toThrow("needs the library's path");
+    const options = { model: tinyFolder, device: "cpu", promptTokens: 40, cublas: "libcublas.so" };
+    await expect(runBench("prefill", options)).rejects.toThrow("cuBLAS computes on CUDA alone");
+  });
+  it.skipIf(!devices.includes("cuda"))("need a library that can be loaded", async () => {
+    await expect(time("cuda", [step], "/absent/libcublas.so")).rejects.toMatchObject({ code: "E_NOT_FOUND" });
+    await expect(time("cuda", [step], "libm.so.6")).rejects.toThrow("it is no cuBLAS");
+  });
+  // R1_CUBLAS: a libcublas.so.
+  it.skipIf(!devices.includes("cuda") || !process.env.R1_CUBLAS)("are measured in turns", async () => {
+    const cublas = process.env.R1_CUBLAS as string;
+    const options = { model: tinyFolder, device: "cuda", promptTokens: 64, repeats: 1, cublas };
+    const [row] = (await runBench("prefill", options)).rows;
+    for (const column of ["ms linear", "ms cuBLAS", "× cuBLAS"]) expect(row[column], column).toBeGreaterThan(0);
+    expect(row.cuBLAS).toContain("libcublas");
+  });
+});
+
 // What is reported, not how fast it is.
 it("a row for each op of each step", async () => {
   const checkpoint = await openCheckpoint(tinyFolder);
