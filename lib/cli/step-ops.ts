@@ -111,7 +111,8 @@ export async function timeOps(
   const length = most((shape) => ("promptRows" in shape ? shape.promptRows : shape.length));
   const spec = loadSpec(checkpoint, {
     ...{ ...target, contextLength: length, prefillRows: promptRows > leastPrefillRows ? promptRows : 0 },
-    maxSequences: most((shape) => ("promptRows" in shape ? 0 : shape.sequences)) + 1,
+    // With room for copies of keys and values (csrc/engine/step_timer.h): up to 64 of one sequence, fewer of many.
+    maxSequences: 2 * most((shape) => ("promptRows" in shape ? 0 : shape.sequences)) + 64,
   });
   const steps = shapes.flatMap((shape): NativeTimedStep[] => {
     const step: NativeTimedStep =
