@@ -327,6 +327,9 @@ export interface NativeLoadCeilings {
 /** Which class computes an op of a step, or that nothing does: what it costs is then what is missing. */
 export type NativeOpChoice = "prefill" | "decode" | "skip";
 
+/** The ops of a step: all but the first and the last two are computed in each layer. `output`: attention's second matrix. */
+export type NativeStepOp = "embed" | "qkv" | "attention" | "output" | "gateUp" | "down" | "head" | "sample";
+
 /** csrc/engine/step_timer.h: a step whose cost is asked for. */
 export interface NativeTimedStep {
   numericClass: "prefill" | "decode";
@@ -337,12 +340,18 @@ export interface NativeTimedStep {
   promptRows: number;
   /** Of each op of a layer, for a step of the prefill class; null: the step's own. `residual`: attention's and the MLP's second matrix. */
   classes: Record<"qkv" | "attention" | "mlp" | "residual", NativeOpChoice> | null;
+  /** The one op that is carried out, in all layers one after the other, or their four linear layers; null: all ops. */
+  only?: NativeStepOp | "linear" | null;
+  /** By cuBLAS: the products of the blocks' linear layers alone, without norms and what else they are fused with. */
+  cublas?: boolean;
+  /** That a measurement takes at least, of as many runs as that needs. Default 10. */
+  windowMs?: number;
 }
 
 export interface NativeStepTimes {
   /** Of each round, milliseconds of a step when several are put on the device one behind the other. */
   ms: number[];
-  /** Of the first sequence's greedy token: equal when the bits of the step are. */
+  /** Of the first sequence's greedy token: equal when the bits of the step are. Means nothing for one op alone. */
   logprob: number;
 }
 
@@ -369,7 +378,13 @@ export interface NativeBinding {
     files: string[];
   }): Promise<NativeLoadCeilings>;
   /** Loads a model and measures every step so many times, in turns, on a thread of its own. */
-  timeSteps(spec: NativeLoadSpec, steps: NativeTimedStep[], rounds: number): Promise<NativeStepTimes[]>;
+  timeSteps(
+    spec: NativeLoadSpec,
+    steps: NativeTimedStep[],
+    rounds: number,
+    /** A libcublas.so, where a step is by cuBLAS. */
+    cublas?: string,
+  ): Promise<NativeStepTimes[]>;
   /** Of a CUDA device; null without NVML or where it does not know the device. */
   gpuStatus(deviceIndex: number): NativeGpuStatus | null;
   version: string;

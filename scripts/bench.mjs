@@ -1,6 +1,7 @@
 // Runs a suite of bench/suites.json, prints its tables and which floors were reached, and records a whole suite in
 // OUT/DEVICE-SUITE.json. Builds first, so that no figure is of a stale binary. Exits with 1 when a floor was missed.
-//   node scripts/bench.mjs [cpu|cuda|serve|invariance] [--kind decode] [--model 7b] [--dir /tmp] [--out bench/results]
+//   node scripts/bench.mjs [cpu|cuda|decode|kernels|serve|invariance] [--kind decode] [--model 7b] [--dir /tmp]
+//                         [--out bench/results]
 //   R1_COMMIT   what to record as the commit where there is no git checkout
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

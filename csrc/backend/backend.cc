@@ -32,6 +32,10 @@ void Backend::copy_block(const KvPool& kv, int32_t from, int32_t to) {
   std::memcpy(base + to * bytes, base + from * bytes, static_cast<size_t>(bytes));
 }
 
+std::unique_ptr<Backend> Backend::with_cublas(const std::string&) {
+  R1_THROW(ErrorCode::kUnsupported, "cuBLAS computes on CUDA alone");
+}
+
 std::unique_ptr<Buffer> Backend::allocate_host(int64_t) { return nullptr; }
 
 void Backend::copy_blocks_to_host(const KvPool&, const BlockCopy*, int32_t) {

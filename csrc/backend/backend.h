@@ -272,6 +272,10 @@ class Backend {
   /** Executes `forward`, which only calls the ops below; a GPU may replay a graph captured for the step's shape
    * instead. */
   virtual void run(const std::function<void()>& forward) = 0;
+  /** What run() has recorded is recorded anew: for measurements whose `forward` is another one than before. */
+  virtual void forget_graphs() {}
+  /** This backend with the blocks' linear layers by cuBLAS, for measurements: cuda/cublas_backend.h. */
+  virtual std::unique_ptr<Backend> with_cublas(const std::string& library);
   /** Waits for the step; out[logit_count]. */
   virtual void read_results(SampleResult* out) = 0;
 

@@ -11,24 +11,32 @@
 namespace r1 {
 namespace {
 
-constexpr int64_t kMostRows = 65536, kMostTokens = 1 << 24, kMostRounds = 1000;
+constexpr int64_t kMostRows = 65536, kMostTokens = 1 << 24, kMostRounds = 1000, kMostWindowMs = 10'000;
 
 constexpr std::pair<const char*, NumericClass> kClasses[] = {{"prefill", NumericClass::kPrefill},
                                                              {"decode", NumericClass::kDecode}};
 constexpr std::pair<const char*, OpChoice> kChoices[] = {
     {"prefill", OpChoice::kPrefill}, {"decode", OpChoice::kDecode}, {"skip", OpChoice::kSkip}};
+constexpr std::pair<const char*, StepOp> kOps[] = {
+    {"embed", StepOp::kEmbed},   {"qkv", StepOp::kQkv},       {"attention", StepOp::kAttention},
+    {"output", StepOp::kOutput}, {"gateUp", StepOp::kGateUp}, {"down", StepOp::kDown},
+    {"head", StepOp::kHead},     {"sample", StepOp::kSample}, {"linear", StepOp::kLinear}};
 
 TimedStep parse_step(const JsObject& from) {
   TimedStep step{.numeric_class = from.one_of("numericClass", kClasses),
                  .sequences = static_cast<int32_t>(from.integer("sequences", 0, kMostRows)),
                  .length = static_cast<int32_t>(from.integer("length", 0, kMostTokens)),
                  .prompt_rows = static_cast<int32_t>(from.integer("promptRows", 0, kMostRows)),
-                 .choices = {}};
+                 .choices = {},
+                 .only = {},
+                 .cublas = !from.is_null("cublas") && from.boolean("cublas")};
   if (!from.is_null("classes")) {
     const JsObject classes = from.object("classes");
     step.choices = {classes.one_of("qkv", kChoices), classes.one_of("attention", kChoices),
                     classes.one_of("mlp", kChoices), classes.one_of("residual", kChoices)};
   }
+  if (!from.is_null("windowMs")) step.window_ms = static_cast<double>(from.integer("windowMs", 1, kMostWindowMs));
+  if (!from.is_null("only")) step.only = from.one_of("only", kOps);
   return step;
 }
 
@@ -51,12 +59,14 @@ Napi::Value time_steps(const Napi::CallbackInfo& info) {
   Napi::Object arguments = Napi::Object::New(info.Env());
   arguments.Set("steps", info[1]);
   arguments.Set("rounds", info[2]);
+  arguments.Set("cublas", info[3]);
   const JsObject from(arguments, "timeSteps");
   std::vector<TimedStep> steps;
   for (const JsObject& step : from.objects("steps")) steps.push_back(parse_step(step));
   const auto rounds = static_cast<int32_t>(from.integer("rounds", 1, kMostRounds));
-  const auto work = [spec = parse_load_spec(info[0]), steps = std::move(steps), rounds] {
-    return time_steps(spec, steps, rounds);
+  const std::string cublas = from.is_null("cublas") ? "" : from.string("cublas");
+  const auto work = [spec = parse_load_spec(info[0]), steps = std::move(steps), rounds, cublas] {
+    return time_steps(spec, steps, rounds, cublas);
   };
   return in_background(info.Env(), work, times_to_js);
 }

@@ -3,10 +3,8 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <memory>
 
-#include "backend/backend.h"
+#include "backend/forwarding_backend.h"
 
 namespace r1 {
 
@@ -19,54 +17,30 @@ enum class OpChoice : uint8_t { kPrefill, kDecode, kSkip };
 using ClassChoices = std::array<OpChoice, kClassedOps>;
 
 /** Everything else goes to `inner` as it is. */
-class ClassMix final : public Backend {
+class ClassMix final : public ForwardingBackend {
  public:
-  ClassMix(Backend& inner, const ClassChoices& choices) : inner_(inner), choices_(choices) {}
-
-  DeviceInfo info() const override { return inner_.info(); }
-  Ceilings measure_ceilings() override { return inner_.measure_ceilings(); }
-  std::unique_ptr<Buffer> allocate(int64_t bytes) override { return inner_.allocate(bytes); }
-  void upload(void* to, const void* from, int64_t bytes) override { inner_.upload(to, from, bytes); }
-  void download(void* to, const void* from, int64_t bytes) override { inner_.download(to, from, bytes); }
-  int64_t matrix_bytes(int64_t rows, int64_t cols, DType stored) const override {
-    return inner_.matrix_bytes(rows, cols, stored);
-  }
-  std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) override {
-    return inner_.load_matrix(parts, role);
-  }
-  std::unique_ptr<Buffer> load_vector(const WeightParts& parts) override { return inner_.load_vector(parts); }
-  void finish_loading() override { inner_.finish_loading(); }
-  void abandon_loading() noexcept override { inner_.abandon_loading(); }
-  std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override {
-    return inner_.create_kv_pool(layout, max_blocks);
-  }
-  const StepView& begin_step(const Step& step) override { return inner_.begin_step(step); }
-  void run(const std::function<void()>& forward) override { inner_.run(forward); }
-  void read_results(SampleResult* out) override { inner_.read_results(out); }
+  ClassMix(Backend& inner, const ClassChoices& choices) : ForwardingBackend(inner), choices_(choices) {}
 
   void embed(const EmbedParams& p) override {
-    inner_.embed(p);
+    inner().embed(p);
     prepared_ = true;
   }
   void norm_linear(const NormLinearParams& p) override {
-    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner_.norm_linear(with); });
+    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner().norm_linear(with); });
   }
-  void rope_append(const RopeAppendParams& p) override { inner_.rope_append(p); }
   void norm_qkv(const NormLinearParams& p, const RopeAppendParams& rope) override {
-    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner_.norm_qkv(with, rope); });
+    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner().norm_qkv(with, rope); });
   }
   void attention(const AttentionParams& p) override {
-    choose(ClassedOp::kAttention, p, [&](const AttentionParams& with) { inner_.attention(with); });
+    choose(ClassedOp::kAttention, p, [&](const AttentionParams& with) { inner().attention(with); });
   }
   void linear_residual(const LinearResidualParams& p) override {
-    choose(ClassedOp::kResidual, p, [&](const LinearResidualParams& with) { inner_.linear_residual(with); });
+    choose(ClassedOp::kResidual, p, [&](const LinearResidualParams& with) { inner().linear_residual(with); });
     prepared_ = choices_[static_cast<size_t>(ClassedOp::kResidual)] != OpChoice::kPrefill;
   }
   void norm_swiglu(const NormSwigluParams& p) override {
-    choose(ClassedOp::kMlp, usable(p), [&](const NormSwigluParams& with) { inner_.norm_swiglu(with); });
+    choose(ClassedOp::kMlp, usable(p), [&](const NormSwigluParams& with) { inner().norm_swiglu(with); });
   }
-  void head(const HeadParams& p) override { inner_.head(p); }
-  void sample(const SampleParams& p) override { inner_.sample(p); }
 
  private:
   /** Without a NormInput where the op before was of a class that leaves none. */
@@ -86,7 +60,6 @@ class ClassMix final : public Backend {
     run(params);
   }
 
-  Backend& inner_;
   ClassChoices choices_;
   bool prepared_ = false;  // the next norm's input, by the last op that wrote the residual stream
 };

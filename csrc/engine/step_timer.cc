@@ -16,9 +16,14 @@
 namespace r1 {
 namespace {
 
-constexpr double kWindowMs = 10;
 constexpr int kMostRuns = 64;  // of a window
 constexpr int kWarmUps = 3;    // kernels are loaded, scratch memory is sized, a graph is captured
+// Bytes of K and V that attention alone goes through, of as many copies as that takes: more than any cache holds.
+constexpr int64_t kColdBytes = int64_t{256} << 20;
+constexpr int64_t kMostCopies = 64;
+// Times that an op which a step has once is carried out in one run: a launch of its own costs the host more than it
+// takes.
+constexpr int64_t kPasses = 16;
 
 /** A step's arrays. */
 class StepArrays {
@@ -60,10 +65,23 @@ class StepArrays {
   std::vector<SampleRow> samples_;
 };
 
+/** The blocks of a pool from `first` on, as one of its own. */
+class PoolPart final : public KvPool {
+ public:
+  PoolPart(const KvPool& whole, int64_t first) {
+    layout = whole.layout;
+    base = static_cast<char*>(whole.base) + first * whole.layout.block_bytes();
+    max_blocks = whole.max_blocks - first;
+    blocks = whole.blocks - first;
+  }
+  void grow(int64_t) override { R1_THROW(ErrorCode::kInternal, "a part of a KV pool cannot grow."); }
+};
+
 class StepTimer {
  public:
-  StepTimer(LoadedModel& loaded, const std::vector<TimedStep>& steps)
+  StepTimer(LoadedModel& loaded, const std::vector<TimedStep>& steps, const std::string& cublas)
       : loaded_(loaded),
+        cublas_(cublas.empty() ? nullptr : loaded.backend->with_cublas(cublas)),
         vocab_(loaded.model->config().vocab),
         logits_(loaded.backend->allocate(StepRunner::workspace_bytes(loaded.model->config()))) {
     int32_t sequences = 0, length = 0, prompt_rows = 0;
@@ -72,8 +90,14 @@ class StepTimer {
       sequences = std::max(sequences, step.sequences);
       length = std::max(length, step.length);
       prompt_rows = std::max(prompt_rows, step.prompt_rows);
+      alone_ = alone_ || step.only;
     }
     take_blocks(sequences, length, prompt_rows);
+    int64_t blocks = 0;
+    for (const TimedStep& step : steps) {
+      if (reads_cold(step)) blocks = std::max(blocks, passes_of(step) * blocks_of(step));
+    }
+    if (blocks > loaded_.kv->blocks) loaded_.kv->grow(blocks);
     if (sequences > 0) fill(length);
   }
 
@@ -84,11 +108,13 @@ class StepTimer {
     if (timed.prompt_rows > 0) arrays.add(blocks_.back(), 0, timed.prompt_rows, vocab_);
     const Step step = arrays.step(timed.numeric_class);
     std::vector<SampleResult> results(static_cast<size_t>(step.logit_count));
+    if (alone_) record(step, timed, results);
     const auto begun = Clock::now();
     run(step, timed, runs);
     loaded_.backend->read_results(results.data());
+    const double ms = std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
     logprob = results.front().logprob;
-    return std::chrono::duration<double, std::milli>(Clock::now() - begun).count() / runs;
+    return ms / static_cast<double>(runs * passes_of(timed));
   }
 
  private:
@@ -102,6 +128,27 @@ class StepTimer {
              "sequences are at most " + std::to_string(kMaxDecodeRows) + ", with one token at least.");
     R1_CHECK(!decode || (step.prompt_rows == 0 && !step.choices), ErrorCode::kInvalidArgument,
              "prompt rows and classes of single ops need a step of the prefill class.");
+    R1_CHECK(!step.cublas || cublas_, ErrorCode::kInvalidArgument, "a step by cuBLAS needs the library's path.");
+    R1_CHECK(!step.only || !step.choices, ErrorCode::kInvalidArgument,
+             "one op alone is computed by the class of its step.");
+  }
+
+  /** Of its sequences, which have the first ones of the pool. */
+  int64_t blocks_of(const TimedStep& step) const {
+    return step.sequences * static_cast<int64_t>(blocks_.front().size());
+  }
+
+  /** Each pass with keys and values of its own, that no pass before has left in a cache. */
+  static bool reads_cold(const TimedStep& step) {
+    return step.only == StepOp::kAttention && step.numeric_class == NumericClass::kDecode;
+  }
+
+  /** Times that a run goes through the step. */
+  int64_t passes_of(const TimedStep& step) const {
+    if (step.only == StepOp::kEmbed || step.only == StepOp::kHead || step.only == StepOp::kSample) return kPasses;
+    if (!reads_cold(step)) return 1;
+    const int64_t wanted = kColdBytes / (blocks_of(step) * loaded_.kv->layout.block_bytes()) + 1;
+    return std::min({wanted, kMostCopies, loaded_.kv->max_blocks / blocks_of(step)});
   }
 
   /** The prompt's blocks are the last ones. */
@@ -120,7 +167,7 @@ class StepTimer {
     take(blocks_for(prompt_rows));
   }
 
-  /** Computes the first sequence; the others get copies, in memory of their own. */
+  /** Computes the first sequence; the others, and all blocks behind them, get copies, in memory of their own. */
   void fill(int32_t length) {
     for (int32_t first = 0; first < length; first += loaded_.prefill_rows) {
       StepArrays arrays;
@@ -129,49 +176,72 @@ class StepTimer {
       run(arrays.step(NumericClass::kPrefill), {}, 1);
       loaded_.backend->read_results(&result);
     }
-    for (size_t s = 1; s + 1 < blocks_.size(); ++s) {
-      for (size_t i = 0; i < blocks_[s].size(); ++i) {
-        loaded_.backend->copy_block(*loaded_.kv, blocks_.front()[i], blocks_[s][i]);
-      }
+    const auto of_each = static_cast<int32_t>(blocks_.front().size());
+    for (int32_t to = of_each; to < loaded_.kv->blocks; ++to) {
+      loaded_.backend->copy_block(*loaded_.kv, blocks_.front()[to % of_each], to);
     }
   }
 
+  /**
+   * Steps that differ in their ops are alike to a backend: what it has recorded for another one must go. A whole step
+   * comes first, so that the op's input is that of a step.
+   */
+  void record(const Step& step, const TimedStep& timed, std::vector<SampleResult>& results) {
+    loaded_.backend->forget_graphs();
+    TimedStep whole = timed;
+    whole.only.reset();
+    whole.cublas = false;
+    run(step, whole, 1);
+    run(step, timed, 1);
+    loaded_.backend->read_results(results.data());
+  }
+
   void run(const Step& step, const TimedStep& timed, int runs) {
-    Backend& backend = *loaded_.backend;
+    Backend& backend = timed.cublas ? *cublas_ : *loaded_.backend;
     ClassMix mix(backend, timed.choices.value_or(ClassChoices{}));
-    Backend& layers = timed.choices ? static_cast<Backend&>(mix) : backend;
+    OneOp one(backend, timed.only.value_or(StepOp::kEmbed));
+    Backend& ops = timed.choices ? static_cast<Backend&>(mix) : timed.only ? static_cast<Backend&>(one) : backend;
     const StepView& view = backend.begin_step(step);
     for (int i = 0; i < runs; ++i) {
       backend.run([&] {
-        loaded_.model->forward(layers, view, *loaded_.kv, {});
-        for (int32_t first = 0; first < view.logit_count; first += kMaxLogitRows) {
-          const int32_t count = std::min(kMaxLogitRows, view.logit_count - first);
-          auto* logits = logits_->as<float>();
-          loaded_.model->head(backend, view, first, count, logits);
-          backend.sample({.step = &view, .logits = logits, .vocab = vocab_, .first = first, .count = count});
+        for (int64_t pass = 0; pass < passes_of(timed); ++pass) {
+          forward(ops, view, PoolPart(*loaded_.kv, reads_cold(timed) ? pass * blocks_of(timed) : 0));
         }
       });
     }
   }
 
+  void forward(Backend& ops, const StepView& view, const KvPool& kv) {
+    loaded_.model->forward(ops, view, kv, {});
+    for (int32_t first = 0; first < view.logit_count; first += kMaxLogitRows) {
+      const int32_t count = std::min(kMaxLogitRows, view.logit_count - first);
+      auto* logits = logits_->as<float>();
+      loaded_.model->head(ops, view, first, count, logits);
+      ops.sample({.step = &view, .logits = logits, .vocab = vocab_, .first = first, .count = count});
+    }
+  }
+
   LoadedModel& loaded_;
+  const std::unique_ptr<Backend> cublas_;  // null where it is not wanted
   const int32_t vocab_;
   const std::unique_ptr<Buffer> logits_;
   std::vector<std::vector<int32_t>> blocks_;  // of the sequences, then of the prompt
+  bool alone_ = false;                        // some step is of one op
 };
 
 }  // namespace
 
-std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds) {
+std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds,
+                                  const std::string& cublas) {
   const auto cancelled = std::make_shared<std::atomic<bool>>(false);
   LoadedModel loaded = load_model(spec, create_backend, cancelled, [](const ProgressEvent&) {});
-  StepTimer timer(loaded, steps);
+  StepTimer timer(loaded, steps, cublas);
   std::vector<StepTimes> times(steps.size());
   std::vector<int> runs(steps.size());
   for (size_t i = 0; i < steps.size(); ++i) {
     double ms = 0;
     for (int n = 0; n < kWarmUps; ++n) ms = timer.measure(steps[i], 2, times[i].logprob);
-    runs[i] = std::clamp(static_cast<int>(std::ceil(kWindowMs / std::max(ms, 0.001))), 1, kMostRuns);
+    runs[i] = std::clamp(static_cast<int>(std::ceil(steps[i].window_ms / std::max(ms, 0.001))), 1, kMostRuns);
   }
   for (int32_t round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < steps.size(); ++i) {

@@ -2,10 +2,12 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/class_mix.h"
 #include "engine/engine_spec.h"
+#include "engine/one_op.h"
 
 namespace r1 {
 
@@ -17,18 +19,29 @@ struct TimedStep {
   int32_t prompt_rows = 0;  // of one sequence more, from its start; prefill class only
   /** Of each op, for a step of the prefill class, which has what both classes need; absent: the step's own. */
   std::optional<ClassChoices> choices;
+  /** The one op that is carried out, in all layers one after the other; absent: all of them. */
+  std::optional<StepOp> only;
+  bool cublas = false;    // its linear layers by cuBLAS
+  double window_ms = 10;  // that a measurement takes at least, unless it were more than kMostRuns
 };
 
 struct StepTimes {
   std::vector<double> ms;  // of each round
-  float logprob = 0;       // of the first sequence's greedy token, to compare bits by
+  float logprob = 0;       // of the first sequence's greedy token, to compare bits by; nothing for one op
 };
 
 /**
  * Loads the model and measures every step `rounds` times, in turns, so that a machine whose speed changes does so for
- * all of them. A measurement is of as many runs of the step as take `kWindowMs`, put on the device one behind the
+ * all of them. A measurement is of as many runs of the step as take `window_ms`, put on the device one behind the
  * other: time that the host needs between two steps is not in it.
+ *
+ * One op alone finds its weights as cold as in a step: those of the other layers came in between. Keys and values that
+ * are few would stay in the caches of a device; the decode class's attention therefore goes through several copies of
+ * them, and its time is that of one.
+ *
+ * `cublas` is the path of the library, or empty where no step wants it.
  */
-std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds);
+std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<TimedStep>& steps, int32_t rounds,
+                                  const std::string& cublas);
 
 }  // namespace r1

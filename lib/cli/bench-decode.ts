@@ -5,15 +5,19 @@ import type { EngineClient } from "../engine-client";
 import type { Precision } from "../native";
 import type { BenchContext, BenchMeasurement, BenchResult } from "./bench";
 import { loadEngine, madeUpPrompt, median, stretch, timeTokens, warmUp } from "./bench-engine";
+import { stepOps, timeOps } from "./step-ops";
 
-export async function benchDecode({ checkpoint, target, options }: BenchContext): Promise<BenchResult> {
+export async function benchDecode(context: BenchContext): Promise<BenchResult> {
+  const { checkpoint, target, options } = context;
   const { sequences = [1], promptTokens = 128, newTokens = 128 } = options;
   const client = await loadEngine(checkpoint, target, Math.max(...sequences), promptTokens + newTokens);
+  const rows: BenchMeasurement[] = [];
+  const lengths: number[] = [];
   try {
-    const rows: BenchMeasurement[] = [];
     let single: number | undefined;
     for (const [salt, count] of sequences.entries()) {
       const { stepMs, length } = await measure(client, checkpoint, { count, salt, promptTokens, newTokens });
+      lengths.push(length);
       const rate = (count / stepMs) * 1000;
       if (count === 1) single ??= rate;
       const bytes = stepBytes(checkpoint, target.precision, count, length);
@@ -27,9 +31,27 @@ export async function benchDecode({ checkpoint, target, options }: BenchContext)
         share: { rate: (bytes / stepMs) * 1000, of: "readBytesPerS" },
       });
     }
-    return { info: client.info, rows };
   } finally {
     await client.dispose();
+  }
+  if (options.breakdown) await addBreakdown(context, rows, sequences, lengths);
+  return { info: client.info, rows };
+}
+
+/** Adds to each row the microseconds of a step's ops, each measured alone, and what of the row's step is left. */
+export async function addBreakdown(
+  { checkpoint, target }: BenchContext,
+  rows: BenchMeasurement[],
+  sequences: readonly number[],
+  lengths: readonly number[],
+): Promise<void> {
+  const shapes = sequences.map((count, i) => ({ sequences: count, length: lengths[i] }));
+  const times = await timeOps(checkpoint, target, shapes, 5);
+  for (const [i, { columns }] of rows.entries()) {
+    const { ops } = times[i];
+    for (const op of stepOps) columns[`µs ${op}`] = ops[op] * 1000;
+    const sum = stepOps.reduce((total, op) => total + ops[op], 0);
+    columns["µs besides"] = ((columns["ms/step"] as number) - sum) * 1000;
   }
 }
 

@@ -30,7 +30,10 @@ export function checkBenchOptions(kind: BenchKind, options: BenchOptions): void 
   checkDevice(device, "device");
   checkWord("precision", precision, PRECISIONS);
   if (sequences.length === 0) throw new RangeError("sequences must have at least one number.");
-  for (const count of sequences) checkInteger("sequences", count, 1, kind === "invariance" ? 64 : 1024);
+  // 64 are the most rows of a step of generated tokens: csrc/backend/backend.h.
+  const single = kind === "invariance" || kind === "kernels" || options.breakdown === true;
+  for (const count of sequences) checkInteger("sequences", count, 1, single ? 64 : 1024);
+  if (options.promptRows !== undefined) checkInteger("promptRows", options.promptRows, 1, 65536);
   if (promptTokens !== undefined) checkInteger("promptTokens", promptTokens, 1, 2 ** 24);
   if (newTokens !== undefined)
     checkInteger("newTokens", newTokens, kind === "serve" ? 1 : warmUp + stretch + 1, 2 ** 24);

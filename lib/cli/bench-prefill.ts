@@ -1,9 +1,55 @@
 /** Reading a prompt: the time from submitting it to its first generated token. */
+import { existsSync, realpathSync } from "node:fs";
+import { basename } from "node:path";
 import { layerMacs } from "../checkpoint/memory";
-import type { BenchContext, BenchResult } from "./bench";
-import { larger, loadEngine, madeUpPrompt, measureCeilings, median, timeTokens } from "./bench-engine";
+import { loadSpec } from "../load-spec";
+import { binding, type NativeTimedStep } from "../native";
+import type { BenchContext, BenchResult, BenchRow } from "./bench";
+import {
+  failingAsR1Error,
+  larger,
+  loadEngine,
+  madeUpPrompt,
+  measureCeilings,
+  median,
+  timeTokens,
+} from "./bench-engine";
 
-export async function benchPrefill({ checkpoint, target, ceilings, options }: BenchContext): Promise<BenchResult> {
+export async function benchPrefill(context: BenchContext): Promise<BenchResult> {
+  const { cublas } = context.options;
+  const compared = cublas === undefined ? {} : await compareWithCublas(context, cublas);
+  const result = await measurePrefill(context);
+  Object.assign(result.rows[0].columns, compared);
+  return result;
+}
+
+const turnMs = 24;
+const turns = 3;
+
+/**
+ * The linear layers of all blocks for every row of the prompt, ours and cuBLAS's in turns: a card under full load slows
+ * down to keep within its power, so that only figures of one process at one time compare. Ours have norms, SwiGLU and the
+ * sum with the residual in them.
+ */
+async function compareWithCublas({ checkpoint, target, options }: BenchContext, library: string): Promise<BenchRow> {
+  const { promptTokens = 1024 } = options;
+  const spec = loadSpec(checkpoint, {
+    ...{ ...target, contextLength: promptTokens, maxSequences: 1, prefillRows: promptTokens },
+  });
+  const ours: NativeTimedStep = {
+    ...{ numericClass: "prefill", sequences: 0, length: 0, promptRows: promptTokens, classes: null },
+    ...{ only: "linear", windowMs: turnMs },
+  };
+  const steps = [ours, { ...ours, cublas: true }];
+  const [own, other] = await failingAsR1Error(binding().timeSteps(spec, steps, turns, library));
+  return {
+    ...{ "ms linear": median(own.ms), "ms cuBLAS": median(other.ms) },
+    "× cuBLAS": median(own.ms.map((ms, turn) => ms / other.ms[turn])),
+    cuBLAS: existsSync(library) ? basename(realpathSync(library)) : library, // its full name has the version
+  };
+}
+
+async function measurePrefill({ checkpoint, target, ceilings, options }: BenchContext): Promise<BenchResult> {
   const { promptTokens = 1024, repeats = 3 } = options;
   // Room for two, so that the repeated prompt's last block can be copied beside the cached ones.
   const client = await loadEngine(checkpoint, target, 2, promptTokens + 1);

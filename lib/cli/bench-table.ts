@@ -20,7 +20,8 @@ export function formatReport(report: BenchReport): string {
 }
 
 function lines(rows: BenchRow[]): string[] {
-  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const found = new Set(rows.flatMap((row) => Object.keys(row)));
+  const keys = found.delete("mark") ? [...found, "mark"] : [...found]; // at the end of the line
   const columns = columnsOf(keys);
   const cells = (row: BenchRow, of: string[]) => of.map((key) => cell(key, row[key])).join(" / ");
   return table([

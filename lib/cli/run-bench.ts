@@ -18,13 +18,16 @@ const flags = {
   sequences: {
     value: "N,…",
     parse: numbers,
-    help: "decode, invariance: sequences open together, a row each (default 1; 1,8,32,64)",
+    help: "decode, invariance, kernels: sequences open together (default 1; invariance 1,8,32,64)",
   },
   "prompt-tokens": {
     value: "N",
     parse: number,
     help: "tokens of each prompt (default: 128, prefill and invariance 1024)",
   },
+  cublas: { value: "FILE", help: "prefill on CUDA: a libcublas.so to compare the linear layers with" },
+  "prompt-rows": { value: "N", parse: number, help: "kernels: a step of so many prompt rows" },
+  breakdown: { help: "decode: also where the time of a step goes, op by op" },
   "new-tokens": { value: "N", parse: number, help: "decode, serve: tokens of each answer (default: 128, serve 64)" },
   concurrency: { value: "N,…", parse: numbers, help: "serve: requests kept open, a row each (default 1,8,32,64,128)" },
   rate: { value: "R,…", parse: numbers, help: "serve: requests that come per second, at random times, a row each" },
@@ -43,7 +46,7 @@ const flags = {
   repeats: {
     value: "N",
     parse: number,
-    help: "prefill, load, invariance: measurements, of which the median counts (default 3; 9)",
+    help: "all but decode and serve: measurements, of which the median counts (default 3 or 9)",
   },
   synthetic: {
     value: "SHAPE",
@@ -57,7 +60,7 @@ const flags = {
 
 export const bench: Command = {
   summary: "measure speed as shares of what this machine reaches",
-  usage: "bench decode|prefill|load|serve|invariance [flags]",
+  usage: "bench decode|prefill|load|serve|invariance|kernels [flags]",
   flags,
   maxPositionals: 1,
   async run({ values, positionals }, io) {

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../lib/checkpoint/checkpoint";
 import { runBench } from "../../lib/cli/bench";
 import { benchInvariance, fasterByPrefill, saved } from "../../lib/cli/bench-invariance";
+import { EngineClient } from "../../lib/engine-client";
 import { loadSpec } from "../../lib/load-spec";
 import { binding, type NativeTimedStep } from "../../lib/native";
 import { devices } from "../support/devices";
 import { request, run } from "../support/engine";
-import { EngineClient } from "../../lib/engine-client";
 import { tinyFolder } from "../support/tiny";
 
 describe("a choice of classes", () => {

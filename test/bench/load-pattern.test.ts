@@ -1,8 +1,8 @@
 /** Offered load and what is made of it. */
 import { describe, expect, test } from "vitest";
-import { checkServeOptions, arrivals, type Served, summarize } from "../../lib/cli/bench-load-pattern";
-import { benchServe } from "../../lib/cli/bench-serve";
 import { openCheckpoint } from "../../lib/checkpoint/checkpoint";
+import { arrivals, checkServeOptions, type Served, summarize } from "../../lib/cli/bench-load-pattern";
+import { benchServe } from "../../lib/cli/bench-serve";
 import { R1Error } from "../../lib/errors";
 import { tinyFolder } from "../support/tiny";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DeepSeekR1 } from "../../lib/model";
-import { r1, type RunOptions } from "./run";
+import { type RunOptions, r1 } from "./run";
 
 const modelPath = join(__dirname, "../fixtures/qwen2-tiny");
 const device = ["--model", modelPath, "--device", "cpu", "--context-length", "512"];

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AbortError, R1Error, type DeepSeekR1, type Result } from "../../lib";
+import { AbortError, type DeepSeekR1, R1Error, type Result } from "../../lib";
 import { type Answer, type Examinee, evaluate } from "../../lib/evaluation/evaluate";
 import type { Question, QuestionPrompt } from "../../lib/evaluation/tasks";
 import { devices } from "../support/devices";

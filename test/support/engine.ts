@@ -1,7 +1,8 @@
 /** Requests on an engine without text: what a request generates, log-probabilities included, bit for bit. */
+
+import { openCheckpoint } from "../../lib/checkpoint/checkpoint";
 import { EngineClient } from "../../lib/engine-client";
 import { type LoadSpecOptions, loadSpec } from "../../lib/load-spec";
-import { openCheckpoint } from "../../lib/checkpoint/checkpoint";
 import type { NativeRequest, NativeSamplePlan } from "../../lib/native";
 
 export async function loadEngine(folder: string, options: LoadSpecOptions): Promise<EngineClient> {

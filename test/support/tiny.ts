@@ -1,6 +1,6 @@
 /** The small checkpoint in the repository, loaded. */
 import { join } from "node:path";
-import type { DeepSeekR1 as Model, LoadOptions } from "../../lib";
+import type { LoadOptions, DeepSeekR1 as Model } from "../../lib";
 import { DeepSeekR1 } from "../../lib/model";
 import type { TestDevice } from "./devices";
 

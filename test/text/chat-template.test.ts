@@ -2,7 +2,7 @@ import { Template } from "@huggingface/jinja";
 import { describe, expect, it } from "vitest";
 import type { R1Error } from "../../lib/errors";
 import { ChatTemplate } from "../../lib/text/chat-template";
-import { type Message, Marker } from "../../lib/text/messages";
+import { Marker, type Message } from "../../lib/text/messages";
 import type { Tokenizer } from "../../lib/text/tokenizer";
 import { corpus } from "./corpus";
 import { chatml, inquisitive, r1 } from "./templates";

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { parseTokenizerJson } from "../../lib/text/tokenizer-files";
 import { Tokenizer } from "../../lib/text/tokenizer";
+import { parseTokenizerJson } from "../../lib/text/tokenizer-files";
 
 const require = createRequire(__filename);
 // biome-ignore lint/suspicious/noExplicitAny: its own types lack static methods that exist

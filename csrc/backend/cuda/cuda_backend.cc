@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "backend/cuda/cublas_backend.h"
+
 namespace r1::cuda {
 
 CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::string& kernel_file)
@@ -120,6 +122,10 @@ void CudaBackend::run(const std::function<void()>& forward) {
 }
 
 void CudaBackend::read_results(SampleResult* out) { step_.read_results(out); }
+
+std::unique_ptr<Backend> CudaBackend::with_cublas(const std::string& library) {
+  return create_cublas_backend(*this, stream_.get(), options_, library);
+}
 
 // ---- ops
 

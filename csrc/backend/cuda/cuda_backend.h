@@ -38,6 +38,8 @@ class CudaBackend final : public Backend {
 
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
+  void forget_graphs() override { launch_.invalidate_graphs(); }
+  std::unique_ptr<Backend> with_cublas(const std::string& library) override;
   void read_results(SampleResult* out) override;
 
   void embed(const EmbedParams& p) override;

@@ -1,0 +1,17 @@
+export interface KernelReport {
+  kernel: string;
+  arch: string;
+  registers: number;
+  stores: number;
+  loads: number;
+  serialised: string | undefined;
+}
+export interface AllowedSpill {
+  kernel: string;
+  archs: string[];
+  bytes: number;
+  why: string;
+}
+export function parseReport(text: string): KernelReport[];
+export function findings(kernels: readonly (KernelReport & { file: string })[], allowed: AllowedSpill[]): string[];
+export function table(kernels: readonly (KernelReport & { file: string })[]): string[];
