@@ -49,7 +49,7 @@ export type PressureEvent = Extract<NativeEvent, { type: "pressure" }>;
 export interface LoadProgress {
   /** What is being done: comparing memory with what there is, taking it, reading weights, the first steps. */
   stage: "check" | "allocate" | "weights" | "warmup";
-  /** Of the weights that are on the device, as they are kept there. */
+  /** Of the weights that are on the device or, up to 128 MiB, on their way there, as they are kept there. */
   bytes: number;
   /** 0 until it is known. */
   totalBytes: number;

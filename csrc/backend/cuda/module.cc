@@ -1,5 +1,7 @@
 #include "backend/cuda/module.h"
 
+#include <pthread.h>
+
 #include <cstring>
 #include <fstream>
 
@@ -50,6 +52,7 @@ void unload(const std::vector<CUmodule>& modules) noexcept {
 }
 
 std::vector<CUmodule> load_modules(const std::string& path, CUcontext context) {
+  pthread_setname_np(pthread_self(), "r1-kernels");
   R1_CUDA(ctx_set_current(context));
   const std::vector<std::byte> file = read_file(path);
   std::vector<CUmodule> modules;
