@@ -139,7 +139,7 @@ class Run {
 
   /** Segments [first, end) of a row follow, whose partial results and counters these are. */
   R1_DEVICE void begin(int first, int end, float* partials, int32_t* arrived) {
-    first_ = first, end_ = end, spans_done_ = 0;
+    first_ = first, end_ = end;
     partials_ = partials, arrived_ = arrived;
     span_.clear();
   }
@@ -153,17 +153,17 @@ class Run {
     if (segments.spans == 1 || segment + 1 < segments.span_begin(span + 1)) return;
     save(span_, segments.span_begin(span), kSpan);
     span_.clear();
-    ++spans_done_;
   }
 
   /** After the run's last segment. */
   R1_DEVICE void finish(const Segments& segments) {
     const int first_span = segments.span_of(first_), last_span = segments.span_of(end_ - 1);
     if (segments.spans == 1 && has_span(segments, 0)) return store(span_);
+    int done = last_span - first_span + 1;
     for (int span = first_span; span <= last_span; span += max(1, last_span - first_span)) {
-      if (!has_span(segments, span)) finish_span(segments, span);
+      if (!has_span(segments, span) && !finish_span(segments, span)) --done;
     }
-    if (spans_done_ == 0 || !arrive(arrived_, spans_done_, segments.spans)) return;
+    if (done == 0 || !arrive(arrived_, done, segments.spans)) return;
     store(merge([&](int span) { return segments.span_begin(span); }, segments.spans, kSpan));
   }
 
@@ -192,14 +192,19 @@ class Run {
     return shared_.last;
   }
 
-  /** The segments of a span that is shared with other runs: the last to come here merges them. */
-  R1_DEVICE void finish_span(const Segments& segments, int span) {
+  /** The segments of a span that is shared with other runs: the last to come here merges them, to a result to count. */
+  R1_DEVICE bool finish_span(const Segments& segments, int span) {
     const int begin = segments.span_begin(span), end = segments.span_begin(span + 1);
-    if (!arrive(arrived_ + 1 + span, min(end, end_) - max(begin, first_), end - begin)) return;
+    if (!arrive(arrived_ + 1 + span, min(end, end_) - max(begin, first_), end - begin)) {
+      return false;
+    }
     const Result result = merge([&](int i) { return begin + i; }, end - begin, kSegment);
-    if (segments.spans == 1) return store(result);
+    if (segments.spans == 1) {
+      store(result);
+      return false;
+    }
     save(result, begin, kSpan);
-    ++spans_done_;
+    return true;
   }
 
   /** `count` results in order; kAtOnce of them are loaded at a time. */
@@ -238,7 +243,7 @@ class Run {
   RunShared<kDim>& shared_;
   const int heads_;
   T* const out_;
-  int first_ = 0, end_ = 0, spans_done_ = 0;
+  int first_ = 0, end_ = 0;
   float* partials_ = nullptr;
   int32_t* arrived_ = nullptr;
   Result span_;  // of its segments so far

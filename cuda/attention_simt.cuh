@@ -41,7 +41,7 @@ class SimtAttention {
   static constexpr int kOwn = kElements / 4;  // elements of the output that a lane has in the end
 
  public:
-  static constexpr int kMergedAtOnce = 2;  // results of segments: registers are taken
+  static constexpr int kMergedAtOnce = 1;  // results of segments: registers are taken
 
   R1_DEVICE SimtAttention(const cuda::AttentionArgs& a, SimtQueries<kDim>& queries, WarpResults<kDim>& results)
       : a_(a), queries_(queries), results_(results) {}

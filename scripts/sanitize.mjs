@@ -15,7 +15,8 @@ const vitest = join(root, "node_modules/vitest/vitest.mjs");
 const linear = "one output|odd sizes|odd vocabulary|k = 8 · 73"; // tails of rows, columns and K
 const attention =
   "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
-const small = `${linear}|${attention}|MQA with q/k norms|small steps|embed on`;
+const attentionParts = "deals tiles to blocks: .?700|several spans: .?a window"; // runs of keys that blocks share
+const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on`;
 const model = "qwen2-tiny.*cuda.*(bf16|fp16).*(best tokens|log-prob)"; // graphs and overlapping kernels
 
 /** Runs of a tool: the variants of a backend that are created, the tests by their names, the files. */
