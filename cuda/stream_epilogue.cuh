@@ -203,7 +203,7 @@ class StreamEpilogue {
   }
 
   R1_DEVICE void append(int token, float2 v, float2 rotation) const {
-    bf16* to = shared_.rows[warp() / 4][in_tile(token)];
+    bf16* to = global(token) < p_.out.rows ? shared_.rows[warp() / 4][in_tile(token)] : nullptr;
     if (!to) return;
     if (rotated()) {
       const float c = rotation.x, s = rotation.y;
