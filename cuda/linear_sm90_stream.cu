@@ -4,6 +4,9 @@
 // them, always added in the order of K. One producer thread fills a ring of stages with TMA; under programmatic launch
 // it fills it with weights before it waits for the kernel that makes x.
 //
+// Loops that are not worth it are not unrolled: a kernel runs for a few microseconds on an SM whose instruction cache
+// has been used by others meanwhile, so what is fetched counts more than what is executed.
+//
 // The range of K of split z and the order of all sums depend on K and S alone, and S on the layer's shape alone, so a
 // row's bits are the same for every TN, BM and number of stages. With S = 1 they are those of linear_sm90_prefill_*: a
 // product's bits do not depend on which operand is wgmma's A (tested).
@@ -74,9 +77,12 @@ R1_DEVICE void produce(const TensorMap& weights, const TensorMap& x, const Linea
     }
   };
   const int prefetched = min(k.steps, stages);
+#pragma unroll 1
   for (int i = 0; i < prefetched; i++) load_weights(i, i);
   pdl_wait();
+#pragma unroll 1
   for (int i = 0; i < prefetched; i++) load_x(i, i);
+#pragma unroll 1
   for (int i = prefetched, stage = 0, phase = 0; i < k.steps; i++) {
     barrier_wait(empty + 8 * stage, phase);
     load_weights(i, stage);
@@ -95,6 +101,7 @@ R1_DEVICE void multiply(float (&sums)[TN / 2], int stages, KRange<KS> k, uint32_
 #pragma unroll
   for (int i = 0; i < TN / 2; i++) sums[i] = 0.0f;
   int stage = 0, phase = 0, previous = 0;
+#pragma unroll 1
   for (int i = 0; i < k.steps; i++) {
     barrier_wait(full + 8 * stage, phase);
     const uint32_t w = ring + stage * Tile::kStageBytes, x = w + KS * Tile::kWeightBytes;
@@ -136,13 +143,14 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
   const int inbox_groups = (kGroups + splits - 1) / splits;
 
   if (tid == kConsumers) {
+#pragma unroll 1
     for (int i = 0; i < p.stages; i++) {
       barrier_init(full + 8 * i, 1);
       barrier_init(empty + 8 * i, WARPGROUPS * 4);
     }
     barrier_init(inbox_full, 1);
     barrier_init_fence();
-    if (splits > 1) barrier_expect(inbox_full, (splits - 1) * (end_group - first_group) * kConsumers * 16);
+    if (splits > 1) barrier_expect(inbox_full, splits * (end_group - first_group) * kConsumers * 16);
     tensor_prefetch(&weights);
     tensor_prefetch(&x);
     pdl_trigger();
@@ -170,36 +178,34 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
       const int owner =
           ((g + 1) * splits - 1) / kGroups;  // kGroups * owner / splits <= g < kGroups * (owner + 1) / splits
       const int slot = split * inbox_groups + g - kGroups * owner / splits;
-      if (owner != split) {
-        cluster_send(inbox + (slot * kConsumers + tid) * 16, inbox_full, owner,
-                     make_float4(sums[4 * g], sums[4 * g + 1], sums[4 * g + 2], sums[4 * g + 3]));
-      }
+      cluster_send(inbox + (slot * kConsumers + tid) * 16, inbox_full, owner,
+                   make_float4(sums[4 * g], sums[4 * g + 1], sums[4 * g + 2], sums[4 * g + 3]));
     }
   }
   epilogue.sync();
-  float2 terms[kGroups][2];
-#pragma unroll
-  for (int g = 0; g < kGroups; g++) {
-    const bool mine = g >= first_group && g < end_group;
-    terms[g][0] = mine ? epilogue.term(8 * g) : make_float2(0.0f, 0.0f);
-    terms[g][1] = mine ? epilogue.term(8 * g + 1) : make_float2(0.0f, 0.0f);
-  }
+  float2 next = epilogue.term(8 * first_group);
   if (splits > 1 && end_group > first_group) barrier_wait(inbox_full, 0);
-#pragma unroll
-  for (int g = 0; g < kGroups; g++) {
-    if (g < first_group || g >= end_group) continue;
-    float d[4] = {sums[4 * g], sums[4 * g + 1], sums[4 * g + 2], sums[4 * g + 3]};
+#pragma unroll 1
+  for (int g = first_group; g < end_group; g++) {
+    float d[4] = {sums[0], sums[1], sums[2], sums[3]};
     if (splits > 1) {
       float4 total = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
       for (int q = 0; q < splits; q++) {
-        const float4 part =
-            q == split ? make_float4(d[0], d[1], d[2], d[3])
-                       : load_shared_float4(inbox + ((q * inbox_groups + g - first_group) * kConsumers + tid) * 16);
+        const float4 part = load_shared_float4(inbox + ((q * inbox_groups + g - first_group) * kConsumers + tid) * 16);
         total.x += part.x, total.y += part.y, total.z += part.z, total.w += part.w;
       }
       d[0] = total.x, d[1] = total.y, d[2] = total.z, d[3] = total.w;
+    } else {
+#pragma unroll
+      for (int i = 4; i < TN / 2; i++) sums[i - 4] = sums[i];
     }
-    epilogue.finish_fragment(8 * g, d, terms[g][0], terms[g][1]);
+#pragma unroll 1
+    for (int j = 0; j < 2; j++) {
+      const float2 term = next;
+      next = epilogue.term(8 * g + (j ? 8 : 1));  // past the end it is none that counts
+      epilogue.finish(8 * g + j, j ? d[1] : d[0], j ? d[3] : d[2], term);
+    }
   }
   epilogue.end(first_group * 8, end_group * 8);
 }

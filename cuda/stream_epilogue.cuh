@@ -44,6 +44,7 @@ class ReadAhead {
     if (!p_.norm.squares) return;
     if (p_.out.epilogue == LinearEpilogue::kRopeAppend) place_rows();
     pdl_wait();
+#pragma unroll 1
     for (int first = first_; first < end_; first += kTokens * kRounds) read_roots(first);
     named_arrive(kEpilogueBarrier, 128 * WARPGROUPS + 32);
   }
@@ -58,6 +59,7 @@ class ReadAhead {
   R1_DEVICE void read_roots(int first) {
     const int groups = (p_.norm.columns + kSquares - 1) / kSquares, stride = squares_stride(groups);
     float sums[kRounds] = {};
+#pragma unroll 1
     for (int begin = 4 * (lane() % 8); begin < stride; begin += 32 * kPieces) {
       float4 v[kRounds][kPieces];  // all of them asked for before any is added
 #pragma unroll
@@ -77,18 +79,17 @@ class ReadAhead {
         for (int j = 0; j < kPieces; ++j) sums[r] = add(sums[r], v[r][j], groups - begin - 32 * j);
       }
     }
+    float sum = 0.0f;
 #pragma unroll
     for (int r = 0; r < kRounds; ++r) {
 #pragma unroll
       for (int offset = 4; offset > 0; offset /= 2) {
         sums[r] = __fadd_rn(sums[r], __shfl_xor_sync(~0u, sums[r], offset));
       }
-      const int t = first + r * kTokens + lane() / 8;
-      if (lane() % 8 == 0 && t < end_) {
-        const float mean = __fdiv_rn(sums[r], static_cast<float>(p_.norm.columns));
-        shared_.roots[t] = __frcp_rn(__fsqrt_rn(__fadd_rn(mean, p_.norm.eps)));
-      }
+      if (lane() % 8 == r) sum = sums[r];
     }
+    const int t = first + lane() % 8 * kTokens + lane() / 8;
+    if (lane() % 8 < kRounds && t < end_) shared_.roots[t] = __frsqrt_rn(__fmaf_rn(sum, p_.norm.share, p_.norm.eps));
   }
   /** The first `count` of four. */
   static R1_DEVICE float add(float sum, float4 v, int count) {
@@ -103,6 +104,7 @@ class ReadAhead {
 #pragma unroll
     for (int w = 0; w < WARPGROUPS; ++w) {
       const HalfHead half(p_.rope, blockIdx.x * WARPGROUPS + w);
+#pragma unroll 1
       for (int t = first_ + lane(); t < end_; t += 32) shared_.rows[w][t] = row_of(half.head, row(t));
     }
   }
@@ -148,24 +150,20 @@ class StreamEpilogue {
     return __ldcg(rotations + int64_t{global(token)} * (p_.rope.head_dim / 2) + dimension());
   }
 
-  /** d: (row, token), (row, token + 1), (row + 8, token), (row + 8, token + 1). */
-  R1_DEVICE void finish_fragment(int token, const float (&d)[4], float2 term_0, float2 term_1) {
-    const float scale_0 = scale(token), scale_1 = scale(token + 1);
-    if (rope()) {
-      append(token, pair_.sums(d[0], d[2], scale_0), term_0);
-      append(token + 1, pair_.sums(d[1], d[3], scale_1), term_1);
-      return;
-    }
-    const float2 y_0 = pair_.finish(global(token), d[0], d[2], term_0, scale_0);
-    const float2 y_1 = pair_.finish(global(token + 1), d[1], d[3], term_1, scale_1);
-    if (p_.next.gain) prepare(token, y_0, y_1);
+  /** The sums of a token of this thread: of its row, and of the one 8 below. By all lanes at once. */
+  R1_DEVICE void finish(int token, float a, float b, float2 term) {
+    const float scale = p_.norm.squares ? shared_.roots[in_tile(token)] : pair_.scale(global(token));
+    if (rope()) return append(token, pair_.sums(a, b, scale), term);
+    const float2 y = pair_.finish(global(token), a, b, term, scale);
+    if (p_.next.gain) prepare(token, y);
   }
 
-  /** After the last fragment, by all consumers. */
+  /** After the last token, by all consumers. */
   R1_DEVICE void end(int first, int end) const {
     if (!p_.next.gain) return;
     named_sync(kEpilogueBarrier, kThreads);
     const int groups = (p_.out.columns + kSquares - 1) / kSquares;
+#pragma unroll 1
     for (int i = threadIdx.x; i < (end - first) * WARPGROUPS; i += kThreads) {
       const int tile_token = first + i / WARPGROUPS, warpgroup = i % WARPGROUPS;
       const int64_t token = blockIdx.y * TN + tile_token;
@@ -198,10 +196,6 @@ class StreamEpilogue {
 
   R1_DEVICE bool rope() const { return p_.out.epilogue == LinearEpilogue::kRopeAppend; }
   R1_DEVICE bool rotated() const { return half_.head < p_.rope.heads + p_.rope.kv_heads; }
-  R1_DEVICE float scale(int token) const {
-    return p_.norm.squares ? shared_.roots[in_tile(token)] : pair_.scale(global(token));
-  }
-
   R1_DEVICE void append(int token, float2 v, float2 rotation) const {
     bf16* to = global(token) < p_.out.rows ? shared_.rows[warp() / 4][in_tile(token)] : nullptr;
     if (!to) return;
@@ -213,26 +207,19 @@ class StreamEpilogue {
     to[dimension() + p_.rope.head_dim / 2] = from_float<bf16>(v.y);
   }
 
-  /** y_0, y_1: what has become of the residual of two tokens, in two columns each. */
-  R1_DEVICE void prepare(int token, float2 y_0, float2 y_1) {
-    scale_row(global(token), y_0);
-    scale_row(global(token + 1), y_1);
-    float sum_0 = __fmaf_rn(y_0.y, y_0.y, __fmul_rn(y_0.x, y_0.x));
-    float sum_1 = __fmaf_rn(y_1.y, y_1.y, __fmul_rn(y_1.x, y_1.x));
-#pragma unroll
-    for (int offset = 4; offset < 32; offset *= 2) {  // over the lanes that share the tokens
-      sum_0 = __fadd_rn(sum_0, __shfl_xor_sync(~0u, sum_0, offset));
-      sum_1 = __fadd_rn(sum_1, __shfl_xor_sync(~0u, sum_1, offset));
+  /** y: what has become of the residual of a token, in two columns. */
+  R1_DEVICE void prepare(int token, float2 y) {
+    if (global(token) < p_.out.rows) {
+      bf16* to = static_cast<bf16*>(p_.next.scaled) + int64_t{global(token)} * p_.out.columns + pair_.column();
+      if (pair_.column() < p_.out.columns) to[0] = from_float<bf16>(__fmul_rn(y.x, gain_.x));
+      if (pair_.column() + 8 < p_.out.columns) to[8] = from_float<bf16>(__fmul_rn(y.y, gain_.y));
     }
-    if (lane() >= 4) return;
-    shared_.squares[warp()][in_tile(token)] = sum_0;
-    shared_.squares[warp()][in_tile(token + 1)] = sum_1;
-  }
-  R1_DEVICE void scale_row(int token, float2 y) const {
-    if (token >= p_.out.rows) return;
-    bf16* to = static_cast<bf16*>(p_.next.scaled) + int64_t{token} * p_.out.columns + pair_.column();
-    if (pair_.column() < p_.out.columns) to[0] = from_float<bf16>(__fmul_rn(y.x, gain_.x));
-    if (pair_.column() + 8 < p_.out.columns) to[8] = from_float<bf16>(__fmul_rn(y.y, gain_.y));
+    float sum = __fmaf_rn(y.y, y.y, __fmul_rn(y.x, y.x));
+#pragma unroll
+    for (int offset = 4; offset < 32; offset *= 2) {  // over the lanes that share the token
+      sum = __fadd_rn(sum, __shfl_xor_sync(~0u, sum, offset));
+    }
+    if (lane() < 4) shared_.squares[warp()][in_tile(token)] = sum;
   }
 
   const LinearStreamParams& p_;

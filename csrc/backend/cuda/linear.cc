@@ -118,7 +118,10 @@ void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& pla
       .out = out,
       .k_blocks = k_blocks(w),
       .stages = plan.stages,
-      .norm = {.squares = call.prepared.squares, .columns = static_cast<int32_t>(w.cols), .eps = call.norm_eps},
+      .norm = {.squares = call.prepared.squares,
+               .columns = static_cast<int32_t>(w.cols),
+               .share = 1.0f / static_cast<float>(w.cols),
+               .eps = call.norm_eps},
       .next = {.gain = call.next.gain, .scaled = call.next.scaled, .squares = call.next.squares},
       .rope = call.rope};
   context_.launch(context_.kernel(plan.kernel), plan.launch, w_map, x_map, params);

@@ -30,7 +30,7 @@ struct LinearOutput {
 struct NormScaling {
   const float* squares;  // [rows][squares_stride(columns)], or null: x is not to be normed
   int32_t columns;       // of the norm: K
-  float eps;
+  float share, eps;      // 1 / columns
 };
 
 /** What kAddResidual leaves for the next norm, or gain null. */
