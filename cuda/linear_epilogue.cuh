@@ -24,7 +24,9 @@ R1_DEVICE float exponential(float x) {
 /** silu(gate) · up */
 R1_DEVICE float swiglu(float gate, float up) {
   const float e = exponential(fminf(fmaxf(-gate, -88.0f), 88.0f));
-  return __fmul_rn(__fdiv_rn(gate, __fadd_rn(1.0f, e)), up);
+  float inverse;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(__fadd_rn(1.0f, e)));  // within a unit in the last place
+  return __fmul_rn(__fmul_rn(gate, inverse), up);
 }
 
 /**

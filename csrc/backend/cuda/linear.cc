@@ -93,7 +93,8 @@ void LinearLauncher::run_once(const LinearCall& call) {
                           .stored_rows = call.w->stored_rows,
                           .k = call.w->cols,
                           .act = call.act,
-                          .weight = call.w->dtype};
+                          .weight = call.w->dtype,
+                          .paired = call.epilogue == LinearEpilogue::kRopeAppend};
   const LinearPlan plan = plan_linear(shape, context_.family(), context_.device());
   const LinearOutput out = output_of(call);
   switch (plan.method) {

@@ -64,15 +64,27 @@ int decode_tokens(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 3
 // Shared memory of a block when so many share an SM of 228 KB, of which 1 KB a block is the system's.
 constexpr int blocks_per_sm(int blocks) { return 228 * 1024 / blocks - 1024; }
 
+/**
+ * Weight rows of a tile that has all of K. Many tokens make x as heavy as the weights, so that taller tiles, which read
+ * it less often, are better. With few tokens the least tile of which all blocks are resident at once: a second round
+ * begins with empty rings.
+ */
+int stream_rows(const LinearShape& shape, int tokens, int sm_count) {
+  if (tokens == 64) return 128;
+  const int64_t resident = int64_t{2} * sm_count;
+  if (shape.paired || ceil_div(shape.stored_rows, 64) <= int64_t{3} * sm_count) return 64;
+  if (ceil_div(shape.stored_rows, 128) <= resident) return 128;
+  return ceil_div(shape.stored_rows, 192) <= resident ? 192 : 64;
+}
+
 LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device, LinearPlan plan) {
   const int tokens = decode_tokens(shape.rows);
   const bool decode = shape.numeric_class == NumericClass::kDecode;
   plan.splits = decode ? decode_splits(shape.stored_rows, shape.k) : 1;
-  // Many tokens make x as heavy as the weights: taller tiles read it less often where there are rows enough.
-  const bool tall = tokens == 64 && plan.splits == 1;
-  plan.tile_rows = tall ? 2 * kDecodeTileRows : kDecodeTileRows;
+  plan.tile_rows = plan.splits == 1 ? stream_rows(shape, tokens, device.sm_count) : kDecodeTileRows;
+  const bool tall = plan.tile_rows > kDecodeTileRows;
   plan.tile_tokens = tokens;
-  const int stage_blocks = tokens == 64 ? 1 : 2;  // of 64 values of K
+  const int stage_blocks = tokens == 64 || tall ? 1 : 2;  // of 64 values of K
   const int threads = plan.tile_rows * 2;
   const int stage_bytes = (plan.tile_rows + tokens) * 128 * stage_blocks;
   const int groups = tokens / 8;

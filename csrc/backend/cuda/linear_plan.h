@@ -18,6 +18,7 @@ struct LinearShape {
   int64_t stored_rows;  // of the weights
   int64_t k;
   DType act, weight;
+  bool paired = false;  // kRopeAppend: the rows of a tile come from one head, or from whole ones
 };
 
 struct LinearPlan {
