@@ -40,6 +40,7 @@ class ClassMix final : public Backend {
   }
   const StepView& begin_step(const Step& step) override { return inner_.begin_step(step); }
   void run(const std::function<void()>& forward) override { inner_.run(forward); }
+  void end_step() override { inner_.end_step(); }
   void read_results(SampleResult* out) override { inner_.read_results(out); }
 
   void embed(const EmbedParams& p) override { inner_.embed(p); }

@@ -67,13 +67,15 @@ TestEngine::TestEngine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TestEn
   const Napi::Object from = info[0].ToObject();
   GeneratorOptions options = generator_options(from);
   options.now = [this] { return clock_; };
+  options.launch_ahead = from.Get("launchAhead").ToBoolean();
   record_ = from.Get("record").ToBoolean();
   const auto blocks = static_cast<int64_t>(number(from, "blocks"));
   const RecordingOptions recording{.blocks = blocks,
                                    .swaps = options.host_kv_memory > 0,
                                    .step_ms = number_or(from, "stepMs", 1),
                                    .row_ms = number_or(from, "rowMs", 0),
-                                   .prefill_rows = options.prefill_rows};
+                                   .prefill_rows = options.prefill_rows,
+                                   .asynchronous = from.Get("asynchronous").ToBoolean()};
   backend_ = std::make_unique<RecordingBackend>(
       recording, [this](double ms) { clock_ += duration(ms); }, [this](const Step& step) { inspect(step); });
   model_ = create_recording_model();
@@ -124,6 +126,7 @@ Napi::Value TestEngine::drain(const Napi::CallbackInfo& info) {
 
 /** Answers to session calls are kept apart from what drain() gives. */
 void TestEngine::take_events() {
+  events_->flush();
   for (Event& event : events_->drain()) {
     if (auto* reply = std::get_if<SessionReply>(&event)) {
       replies_.push_back(std::move(*reply));

@@ -34,8 +34,10 @@ class CudaBackend final : public Backend {
   void copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
   void copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
 
+  bool asynchronous() const override { return true; }
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
+  void end_step() override { step_.end(); }
   void read_results(SampleResult* out) override;
 
   void embed(const EmbedParams& p) override;
