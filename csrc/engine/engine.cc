@@ -151,7 +151,7 @@ std::optional<Failure> Engine::serve() {
                                    .prefix_cache = spec_.prefix_cache,
                                    .host_kv_memory = spec_.host_kv_memory,
                                    .session_kv_share = spec_.session_kv_share,
-                                   .launch_ahead = loaded.backend->asynchronous()};
+                                   .launch_ahead = spec_.launch_ahead.value_or(loaded.backend->asynchronous())};
     const auto report = [this](const EngineStats& stats) {
       publish(stats);
       events_.flush();

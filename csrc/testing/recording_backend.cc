@@ -195,6 +195,9 @@ void RecordingBackend::run(const std::function<void()>& forward) {
 
 void RecordingBackend::read_results(SampleResult* out) {
   if (options_.asynchronous) pass();
+  if (options_.fail_at > 0 && ++waited_ >= options_.fail_at) {
+    R1_THROW(ErrorCode::kDeviceLost, "the device was lost by a test");
+  }
   results_.read(out);
 }
 

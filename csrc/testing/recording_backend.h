@@ -30,6 +30,7 @@ struct RecordingOptions {
   double step_ms = 1;         // a step takes this
   double row_ms = 0;          // and this for each row
   int32_t prefill_rows = 1;   // of a step, at most
+  int64_t fail_at = 0;        // this step and those after it fail while they are waited for, from 1; 0: none
   bool asynchronous = false;  // a step's time passes while its results are waited for
 };
 
@@ -71,6 +72,8 @@ class RecordingBackend final : public Backend {
   void head(const HeadParams&) override {}
   void sample(const SampleParams&) override {}
 
+  /** Steps that have been run and not been waited for. */
+  int64_t in_flight() const { return static_cast<int64_t>(running_.size()); }
   /** What slot `slot` of a block holds. */
   Fingerprint fingerprint(int32_t block, int32_t slot) const;
 
@@ -87,6 +90,7 @@ class RecordingBackend final : public Backend {
   StepView view_{};
   std::vector<Fingerprint> rows_;  // of the step
   ResultRing results_;
+  int64_t waited_ = 0;          // for so many steps
   std::deque<double> running_;  // milliseconds that the steps in flight take
 };
 

@@ -69,7 +69,9 @@ void TestEngine::check_part(const Step& step, const StepSequence& part, const Se
 }
 
 void TestEngine::inspect(const Step& step) {
-  Recorded recorded{.numeric_class = step.numeric_class, .begin = clock_, .parts = {}};
+  Recorded recorded{
+      .numeric_class = step.numeric_class, .begin = clock_, .in_flight = backend_->in_flight(), .parts = {}};
+  note("launch");
   std::unordered_set<const Sequence*> seen;
   int32_t logit = 0;
   for (const StepSequence* part = step.sequences; part != step.sequences + step.sequence_count; ++part) {
