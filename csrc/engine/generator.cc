@@ -54,9 +54,7 @@ bool Generator::iterate() {
   const int64_t launched = runner_.launched(), completed = meter_.steps;
   const bool late = fail_overdue();
   scheduler_.admit(options_.now());
-  ahead_ = options_.launch_ahead && scheduler_.can_run_ahead();
-  if (!ahead_) settle();
-  const bool found = plan_and_run();
+  const bool found = run_round();
   if (runner_.launched() == launched) settle();
   const bool starved = fail_starved();
   const bool worked = late || starved || found || runner_.launched() > launched || meter_.steps > completed;
@@ -67,15 +65,24 @@ bool Generator::iterate() {
 }
 
 /** The steps of a round. Whether prompts have come further without one. */
-bool Generator::plan_and_run() {
+bool Generator::run_round() {
+  // Behind a decode step that is in flight it is the prompts' turn: a newcomer does not wait for a second one.
+  const bool prompts_first = runner_.in_flight() > 0 && decode_in_flight_;
+  const bool found = prompts_first && run_prefill(true);
+  ahead_ = options_.launch_ahead && scheduler_.can_run_ahead();
+  if (!ahead_) settle();
   const std::span<StepPlan> decode = scheduler_.plan_decode();
   for (StepPlan& plan : decode) run(plan);
   round_.token_ms = meter_.decoded(!decode.empty(), options_.now());
   round_.prefill_ms = meter_.take_prefill_ms();  // of the round before: it came between its tokens and these
-  StepPlan& prefill = scheduler_.plan_prefill(!decode.empty());
-  round_.prompts_left = prefill.rows_left;
-  run(prefill);
-  return prefill.found;
+  return prompts_first ? found : run_prefill(!decode.empty());
+}
+
+bool Generator::run_prefill(bool beside) {
+  StepPlan& plan = scheduler_.plan_prefill(beside);
+  round_.prompts_left = plan.rows_left;
+  run(plan);
+  return plan.found;
 }
 
 /** Hands over the step, tells JavaScript of those before it, and completes all but what may stay in flight. */
@@ -83,6 +90,7 @@ void Generator::run(StepPlan& plan) {
   plan.drop_ended();  // by the results of a step that was in flight when this one was planned
   if (plan.parts.empty()) return;
   runner_.launch(plan);
+  decode_in_flight_ = plan.numeric_class == NumericClass::kDecode;
   for (const StepPart& part : plan.parts) scheduler_.launched(part);
   if (undelivered_) deliver();
   while (runner_.in_flight() > (ahead_ ? kStepsInFlight - 1 : 0)) complete();

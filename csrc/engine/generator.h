@@ -85,7 +85,8 @@ class Generator {
   void check_session(const Request& request) const;
   void check_content(const SessionCall::Fill& content) const;
   bool has_room();
-  bool plan_and_run();
+  bool run_round();
+  bool run_prefill(bool beside);
   void run(StepPlan& plan);
   void complete();
   void settle();
@@ -121,8 +122,9 @@ class Generator {
   EngineMeter meter_;
   Round round_;
   std::vector<int64_t> overdue_;
-  bool ahead_ = false;        // a step may be in flight while the next is planned
-  bool undelivered_ = false;  // a step has been completed since the last report
+  bool ahead_ = false;             // a step may be in flight while the next is planned
+  bool decode_in_flight_ = false;  // the last step handed over is one of decoding
+  bool undelivered_ = false;       // a step has been completed since the last report
 };
 
 }  // namespace r1

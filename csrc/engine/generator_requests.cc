@@ -169,8 +169,8 @@ std::optional<Clock::time_point> Generator::next_deadline() const {
 
 /** Whether there was one. */
 bool Generator::fail_starved() {
-  const auto starved = scheduler_.take_starved();
-  for (const auto& s : starved) {
+  auto starved = scheduler_.take_starved();
+  for (auto& s : starved) {
     const int64_t needed = blocks_for(s->length() + 1) * blocks_.layout().block_bytes();
     events_.push(ErrorEvent{
         s->request.id,
@@ -179,6 +179,7 @@ bool Generator::fail_starved() {
                                       format_bytes(blocks_.mapped() * blocks_.layout().block_bytes()) +
                                       " only. Free device memory, or load the model with a smaller kvMemory or "
                                       "contextLength so that this is known beforehand."}});
+    retire(std::move(s));
   }
   return !starved.empty();
 }

@@ -106,6 +106,18 @@ describe("steps launched ahead", () => {
     expect(s.steps.slice(1).every((step) => step.inFlight === 1)).toBe(true);
   });
 
+  it("a newcomer's prompt is next behind the step in flight", () => {
+    const s = new Simulation(ahead);
+    const first = s.submit({ prompt: prompt(30, 0), maxNewTokens: 60 });
+    for (let i = 0; i < 9; i++) s.round();
+    const before = s.steps.length;
+    const second = s.submit({ prompt: prompt(10, 1), maxNewTokens: 60 });
+    s.finish();
+    expect(s.steps[before]).toMatchObject({ numericClass: "prefill", inFlight: 1 });
+    expect(s.steps[before + 1].parts.map((part) => part.id)).toEqual([first.id, second.id]);
+    for (const run of [first, second]) expect(run.tokens).toEqual(s.expected(run));
+  });
+
   it("more sequences than a step has rows take turns", () => {
     const s = new Simulation({ ...ahead, blocks: 400, maxSequences: 150 });
     const runs = Array.from({ length: 150 }, (_, i) =>
