@@ -20,10 +20,11 @@ StepRunner::StepRunner(Backend& backend, Model& model, const KvPool& kv, const s
       forward_([this] { forward(); }) {}
 
 StepRunner::~StepRunner() {
-  try {  // memory that the steps use is given back next
+  try {
     char nothing = 0;
-    backend_.download(&nothing, &nothing, 0);
-  } catch (const std::exception&) {  // the device is lost, and nothing runs any more
+    backend_.download(&nothing, &nothing, 0);  // memory that the steps use is given back next
+  } catch (const std::exception&) {
+    waited_ = launched_;  // the device is lost, and nothing runs any more
   }
 }
 
