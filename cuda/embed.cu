@@ -30,7 +30,9 @@ template <class T>
 R1_DEVICE void embed(const cuda::EmbedArgs& a) {
   pdl_trigger();
   const int64_t row = blockIdx.x;
-  const T* from = static_cast<const T*>(a.table) + a.step.tokens[row] * a.ld;
+  int64_t token = a.step.tokens[row];
+  if (token < 0) token = max(a.step.results[-1 - token].token, 0);  // -1 where nothing could be drawn
+  const T* from = static_cast<const T*>(a.table) + token * a.ld;
   float* to = a.residual + row * a.hidden;
   for (int i = threadIdx.x; i < a.hidden; i += blockDim.x) to[i] = to_float(from[i]);
   if (a.gain) prepare_row(a, from, row);

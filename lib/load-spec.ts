@@ -20,6 +20,8 @@ export interface LoadSpecOptions {
   prefixCache?: boolean;
   hostKvMemory?: number;
   sessionKvShare?: number;
+  /** Whether steps are launched ahead. Default: on a GPU, unless R1_LAUNCH_AHEAD (0 or 1) says otherwise. */
+  launchAhead?: boolean;
   threads?: number;
   /** Kernel family or instruction set to force. */
   family?: string;
@@ -27,6 +29,9 @@ export interface LoadSpecOptions {
 
 /** Taken only when requests have to make room: 4 GiB, or an eighth of the host's memory where that is less. */
 const defaultHostKvMemory = () => Math.min(4 * 2 ** 30, Math.floor(totalmem() / 8));
+
+/** For tests and measurements, which compare both ways: the results are the same. */
+const launchAheadOf = (value: string | undefined) => (value === "0" || value === "1" ? value === "1" : null);
 
 export function loadSpec(
   checkpoint: Pick<Checkpoint, "config" | "files" | "weights" | "contextLength">,
@@ -52,6 +57,7 @@ export function loadSpec(
     prefixCache: options.prefixCache ?? true,
     hostKvMemory: options.hostKvMemory ?? (device === "cuda" ? defaultHostKvMemory() : 0),
     sessionKvShare: options.sessionKvShare ?? DEFAULT_SESSION_KV_SHARE,
+    launchAhead: options.launchAhead ?? launchAheadOf(process.env.R1_LAUNCH_AHEAD),
     threads: options.threads ?? 0,
     family: options.family ?? "",
   };

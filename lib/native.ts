@@ -87,6 +87,8 @@ export interface NativeLoadSpec {
   hostKvMemory: number;
   /** Share of the KV pool that idle sessions may hold together, 0 to 0.9: the least recently used one gives way. */
   sessionKvShare: number;
+  /** Whether a step is handed to the device before the results of the one before are read; null: on a GPU. */
+  launchAhead: boolean | null;
   /** That compute (CPU), or that read weights (CUDA); 0 chooses. */
   threads: number;
   /** Kernel family or instruction set to force; "" chooses (csrc/backend/backend.h). */

@@ -24,6 +24,7 @@ enum class NumericClass : uint8_t { kPrefill, kDecode };
 
 constexpr int kMaxDecodeRows = 64;  // rows of a decode-class step
 constexpr int kMaxLogitRows = 64;   // rows that can have logits at one time
+constexpr int kStepsInFlight = 2;   // steps begun whose results have not been read, at most
 
 struct DeviceInfo {
   std::string kind;     // "cpu" or "cuda"
@@ -68,7 +69,7 @@ struct StepSequence {
 struct Step {
   NumericClass numeric_class;
   int32_t rows;
-  const int32_t* tokens;     // [rows]
+  const int32_t* tokens;     // [rows]; a negative one, −1 − i, is what the step before has drawn for its result i
   const int32_t* positions;  // [rows] RoPE positions, independent of the slot
   const int32_t* slots;  // [rows] index of the row's token in its sequence: where its K and V go, and its q in masks
   const StepSequence* sequences;
@@ -267,7 +268,10 @@ class Backend {
   virtual void copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count);
   virtual void copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count);
 
-  // -- a step: begin_step, run(forward), read_results
+  // -- a step: begin_step, run(forward), read_results. With end_step after run, a second step may be begun before the
+  //    results of the first are read; they are read in the order of the steps.
+  /** Whether run() returns while the device still works. */
+  virtual bool asynchronous() const { return false; }
   virtual const StepView& begin_step(const Step& step) = 0;
   /** Executes `forward`, which only calls the ops below; a GPU may replay a graph captured for the step's shape
    * instead. */
@@ -276,7 +280,9 @@ class Backend {
   virtual void forget_graphs() {}
   /** This backend with the blocks' linear layers by cuBLAS, for measurements: cuda/cublas_backend.h. */
   virtual std::unique_ptr<Backend> with_cublas(const std::string& library);
-  /** Waits for the step; out[logit_count]. */
+  /** Puts the step's results where the next step leaves them alone: of kStepsInFlight steps at most. */
+  virtual void end_step() = 0;
+  /** Waits for the oldest ended step, or else for the current one; out[logit_count]. */
   virtual void read_results(SampleResult* out) = 0;
 
   // -- ops

@@ -27,9 +27,11 @@ class ForwardingBackend : public Backend {
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override {
     return inner_.create_kv_pool(layout, max_blocks);
   }
+  bool asynchronous() const override { return inner_.asynchronous(); }
   const StepView& begin_step(const Step& step) override { return inner_.begin_step(step); }
   void run(const std::function<void()>& forward) override { inner_.run(forward); }
   void forget_graphs() override { inner_.forget_graphs(); }
+  void end_step() override { inner_.end_step(); }
   void read_results(SampleResult* out) override { inner_.read_results(out); }
 
   void embed(const EmbedParams& p) override { inner_.embed(p); }

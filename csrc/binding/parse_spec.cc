@@ -106,7 +106,9 @@ EngineSpec parse_load_spec(const Napi::Value& value) {
                   .target_inter_token_ms = from.number("targetInterTokenMs"),
                   .prefix_cache = from.boolean("prefixCache"),
                   .host_kv_memory = from.integer("hostKvMemory", 0, kMaxSafe),
-                  .session_kv_share = from.number("sessionKvShare")};
+                  .session_kv_share = from.number("sessionKvShare"),
+                  .launch_ahead = std::nullopt};
+  if (!from.is_null("launchAhead")) spec.launch_ahead = from.boolean("launchAhead");
   for (const JsObject& weight : from.objects("weights")) spec.weights.push_back(parse_weight(weight));
   return spec;
 }

@@ -150,7 +150,8 @@ std::optional<Failure> Engine::serve() {
                                    .target_inter_token_ms = spec_.target_inter_token_ms,
                                    .prefix_cache = spec_.prefix_cache,
                                    .host_kv_memory = spec_.host_kv_memory,
-                                   .session_kv_share = spec_.session_kv_share};
+                                   .session_kv_share = spec_.session_kv_share,
+                                   .launch_ahead = spec_.launch_ahead.value_or(loaded.backend->asynchronous())};
     const auto report = [this](const EngineStats& stats) {
       publish(stats);
       events_.flush();

@@ -1,6 +1,7 @@
 // What an engine is made from: plain values, one to one with lib/native.ts's NativeLoadSpec.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ struct EngineSpec {
   bool prefix_cache = true;
   int64_t host_kv_memory = 0;
   double session_kv_share = 0.5;
+  std::optional<bool> launch_ahead;  // absent: where run() does not wait for the device
 };
 
 }  // namespace r1

@@ -16,12 +16,14 @@ void average(double& value, double newest) { value += value == 0 ? newest : kWei
 
 void EngineMeter::step(bool decode, Clock::time_point begin, Clock::time_point end) {
   ++steps;
-  if (last_step_) average(host_ms_, milliseconds(*last_step_, begin));
+  if (last_step_) average(host_ms_, std::max(0.0, milliseconds(*last_step_, begin)));
+  const Clock::time_point since =
+      last_step_ ? std::max(*last_step_, begin) : begin;  // it may have been handed over ahead
   last_step_ = end;
   if (decode) {
-    average(step_ms_, milliseconds(begin, end));
+    average(step_ms_, milliseconds(since, end));
   } else {
-    prefill_ms_ += milliseconds(begin, end);
+    prefill_ms_ += milliseconds(since, end);
   }
 }
 

@@ -50,18 +50,17 @@ bool EventQueue::merge(Event& event) {
     *last = *progress;
     return true;
   }
-  const auto found = last_.find(request_of(event));
-  if (found == last_.end()) return false;
-  Event& last = events_[found->second];
+  Event* last = newest_of(request_of(event));
+  if (!last) return false;
   if (auto* tokens = std::get_if<TokensEvent>(&event)) {
-    auto* to = std::get_if<TokensEvent>(&last);
+    auto* to = std::get_if<TokensEvent>(last);
     if (!to) return false;
     append_all(to->tokens, tokens->tokens);
     to->logprobs.append(tokens->logprobs);
     return true;
   }
   if (auto* scores = std::get_if<ScoresEvent>(&event)) {
-    auto* to = std::get_if<ScoresEvent>(&last);
+    auto* to = std::get_if<ScoresEvent>(last);
     if (!to) return false;
     to->logprobs.append(scores->logprobs);
     return true;
@@ -69,17 +68,38 @@ bool EventQueue::merge(Event& event) {
   return false;
 }
 
-void EventQueue::push(Event event) {
-  const std::lock_guard lock(mutex_);
-  if (merge(event)) return;
+/** The newest event of a request that has not been drained; null when there is none. */
+Event* EventQueue::newest_of(int64_t id) {
+  const auto found = last_.find(id);
+  return found == last_.end() ? nullptr : &events_[found->second];
+}
+
+void EventQueue::add(Event event) {
   const int64_t id = request_of(event);
   events_.push_back(std::move(event));
   if (id != 0) last_[id] = events_.size() - 1;
 }
 
+void EventQueue::hand_over(Event event) {
+  if (!merge(event)) add(std::move(event));
+}
+
+void EventQueue::hand_over(const OneToken& one) {
+  Event* last = newest_of(one.id);
+  if (auto* tokens = last ? std::get_if<TokensEvent>(last) : nullptr) {
+    tokens->tokens.push_back(one.token);
+  } else {
+    add(TokensEvent{.id = one.id, .tokens = {one.token}, .has_logprobs = false, .logprobs = {}});
+  }
+}
+
 void EventQueue::flush() {
   {
     const std::lock_guard lock(mutex_);
+    for (auto& pushed : pushed_) {
+      std::visit([this](auto& one) { hand_over(std::move(one)); }, pushed);
+    }
+    pushed_.clear();
     if (woken_ || events_.empty()) return;
     woken_ = true;
   }

@@ -131,23 +131,37 @@ using Event = std::variant<ProgressEvent, ReadyEvent, LoadFailedEvent, TokensEve
 
 /**
  * Events on their way to JavaScript. Consecutive token (or score) events of a request are merged, so what a slow reader
- * leaves here is a few bytes per token. `wake` is called at most once between two drains. Thread-safe.
+ * leaves here is a few bytes per token. `wake` is called at most once between two drains.
+ *
+ * The engine's thread pushes and flushes; what it pushes is merely noted, as it is about to hand over the device's next
+ * step. All else, the lock included, is left to flush(), which is called while the device works.
  */
 class EventQueue {
  public:
   explicit EventQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  void push(Event event);
-  /** Wakes JavaScript if something waits and it has not been woken since the last drain. */
+  void push(Event event) { pushed_.emplace_back(std::move(event)); }
+  /** A TokensEvent of one token without log-probabilities. */
+  void push_token(int64_t id, int32_t token) { pushed_.emplace_back(OneToken{id, token}); }
+  /** Hands over what was pushed; wakes JavaScript if something waits and it has not been woken since the last drain. */
   void flush();
-  /** Everything since the last drain, oldest first. */
+  /** Everything handed over since the last drain, oldest first. Any thread. */
   std::vector<Event> drain();
 
  private:
+  struct OneToken {
+    int64_t id;
+    int32_t token;
+  };
+  void hand_over(Event event);
+  void hand_over(const OneToken& token);
   bool merge(Event& event);
+  Event* newest_of(int64_t id);
+  void add(Event event);
 
   std::function<void()> wake_;
-  std::mutex mutex_;
+  std::vector<std::variant<OneToken, Event>> pushed_;  // of the engine's thread; kept for its capacity
+  std::mutex mutex_;                                   // guards what follows
   std::vector<Event> events_;
   std::unordered_map<int64_t, size_t> last_;  // a request's newest event
   bool woken_ = false;

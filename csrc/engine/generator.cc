@@ -50,24 +50,88 @@ Generator::Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOption
 // ---- an iteration
 
 bool Generator::iterate() {
+  std::erase_if(gone_, [](const auto& s) { return s->steps == 0; });
+  const int64_t launched = runner_.launched(), completed = meter_.steps;
   const bool late = fail_overdue();
   scheduler_.admit(options_.now());
-  const std::vector<StepPlan> decode = scheduler_.plan_decode();
-  for (const StepPlan& plan : decode) {
-    run(plan);
-    report_(stats());
-  }
-  round_.token_ms = meter_.decoded(!decode.empty(), options_.now());
-  round_.prefill_ms = meter_.take_prefill_ms();  // of the round before: it came between its tokens and these
-  const StepPlan prefill = scheduler_.plan_prefill(!decode.empty());
-  if (!prefill.parts.empty()) run(prefill);
+  const bool found = run_round();
+  if (runner_.launched() == launched) settle();
   const bool starved = fail_starved();
-  const bool worked = late || starved || !decode.empty() || !prefill.parts.empty() || prefill.found;
-  round_.prompts_left = prefill.rows_left;
+  const bool worked = late || starved || found || runner_.launched() > launched || meter_.steps > completed;
   end_round();
   if (!worked) meter_.idle();
-  report_(stats());
+  if (!worked || !backend_.asynchronous()) deliver();
   return worked;
+}
+
+/** The steps of a round. Whether prompts have come further without one. */
+bool Generator::run_round() {
+  // Behind a decode step that is in flight it is the prompts' turn: a newcomer does not wait for a second one.
+  const bool prompts_first = runner_.in_flight() > 0 && decode_in_flight_;
+  const bool found = prompts_first && run_prefill(true);
+  ahead_ = options_.launch_ahead && scheduler_.can_run_ahead();
+  if (!ahead_) settle();
+  const std::span<StepPlan> decode = scheduler_.plan_decode();
+  for (StepPlan& plan : decode) run(plan);
+  round_.token_ms = meter_.decoded(!decode.empty(), options_.now());
+  round_.prefill_ms = meter_.take_prefill_ms();  // of the round before: it came between its tokens and these
+  return prompts_first ? found : run_prefill(!decode.empty());
+}
+
+bool Generator::run_prefill(bool beside) {
+  StepPlan& plan = scheduler_.plan_prefill(beside);
+  round_.prompts_left = plan.rows_left;
+  run(plan);
+  return plan.found;
+}
+
+/** Hands over the step, tells JavaScript of those before it, and completes all but what may stay in flight. */
+void Generator::run(StepPlan& plan) {
+  plan.drop_ended();  // by the results of a step that was in flight when this one was planned
+  if (plan.parts.empty()) return;
+  runner_.launch(plan);
+  decode_in_flight_ = plan.numeric_class == NumericClass::kDecode;
+  for (const StepPart& part : plan.parts) scheduler_.launched(part);
+  if (undelivered_) deliver();
+  while (runner_.in_flight() > (ahead_ ? kStepsInFlight - 1 : 0)) complete();
+}
+
+/** Waits for the oldest step in flight and takes its results. */
+void Generator::complete() {
+  const StepRunner::Flight& flight = runner_.wait();
+  const StepPlan& plan = flight.plan;
+  meter_.step(plan.numeric_class == NumericClass::kDecode, flight.begun, flight.ended);
+  if (plan.numeric_class == NumericClass::kPrefill) meter_.prompt_tokens += plan.rows;
+  int32_t logit = 0;
+  for (const StepPart& part : plan.parts) {
+    Sequence& s = *part.sequence;
+    const int32_t count = part.logit_count(), first = std::exchange(logit, logit + count);
+    --s.steps;
+    if (s.ended) continue;
+    if (s.request.score) {
+      take_scores(s, part, flight.results.data() + first);
+    } else if (count > 0) {
+      --s.drawing;
+      take_result(s, flight.results[first], first);
+    }
+  }
+  undelivered_ = true;
+  if (runner_.in_flight() > 0 || !backend_.asynchronous()) deliver();
+}
+
+void Generator::settle() {
+  while (runner_.in_flight() > 0) complete();
+}
+
+void Generator::deliver() {
+  undelivered_ = false;
+  report_(stats());
+}
+
+/** It is out of the schedule; a step in flight may still use what it owns. */
+void Generator::retire(std::unique_ptr<Sequence> s) {
+  s->ended = true;
+  gone_.push_back(std::move(s));
 }
 
 /** Keeps sessions to their share, tells of memory pressure, and sets the limits of the next round. */
@@ -97,23 +161,6 @@ void Generator::end_round() {
   meter_.update_rate(round_.now, round_.running + round_.waiting > 0);
 }
 
-void Generator::run(const StepPlan& plan) {
-  const std::vector<SampleResult>& results = runner_.run(plan);
-  meter_.step(plan.numeric_class == NumericClass::kDecode, runner_.begun(), runner_.ended());
-  int32_t logit = 0;
-  for (const StepPart& part : plan.parts) {
-    Sequence& s = *part.sequence;
-    scheduler_.computed(part);
-    if (plan.numeric_class == NumericClass::kPrefill) meter_.prompt_tokens += part.rows;
-    const int32_t count = part.logit_count(), first = std::exchange(logit, logit + count);
-    if (s.request.score) {
-      take_scores(s, part, results.data() + first);
-    } else if (count > 0) {
-      take_result(s, results[first], first);
-    }
-  }
-}
-
 /** Emits the log-probabilities of a score request's part; ends the request after its last. */
 void Generator::take_scores(Sequence& s, const StepPart& part, const SampleResult* results) {
   ScoresEvent event{.id = s.request.id, .first = part.logits_from + 1, .logprobs = {}};
@@ -129,7 +176,7 @@ void Generator::take_scores(Sequence& s, const StepPart& part, const SampleResul
     s.scored = part.logits_end + 1;
     events_.push(std::move(event));
   }
-  if (s.computed == s.prompt_length) finish(s, false);
+  if (part.first + part.rows == s.prompt_length) finish(s, false);
 }
 
 void Generator::take_result(Sequence& s, const SampleResult& result, int32_t logit_index) {
@@ -152,13 +199,14 @@ void Generator::append(Sequence& s, const SampleResult& result) {
   s.tokens.push_back(result.token);
   s.sampler.add_output(result.token);
   ++meter_.generated_tokens;
-  const bool has_logprobs = s.sampler.logprobs() >= 0;
-  TokensEvent event{.id = s.request.id, .tokens = {result.token}, .has_logprobs = has_logprobs, .logprobs = {}};
-  if (has_logprobs) {
+  if (s.sampler.logprobs() < 0) {
+    events_.push_token(s.request.id, result.token);
+  } else {
+    TokensEvent event{.id = s.request.id, .tokens = {result.token}, .has_logprobs = true, .logprobs = {}};
     event.logprobs.count = s.sampler.logprobs();
     event.logprobs.append(result);
+    events_.push(std::move(event));
   }
-  events_.push(std::move(event));
   const auto& stops = s.request.stop_tokens;
   if (std::binary_search(stops.begin(), stops.end(), result.token)) {
     finish(s, true);
@@ -168,8 +216,8 @@ void Generator::append(Sequence& s, const SampleResult& result) {
 }
 
 void Generator::finish(Sequence& s, bool stopped) {
-  const std::unique_ptr<Sequence> gone = scheduler_.remove(s.request.id);
-  events_.push(FinishEvent{gone->request.id, stopped, gone->cached_tokens, timings_of(*gone)});
+  events_.push(FinishEvent{s.request.id, stopped, s.cached_tokens, timings_of(s)});
+  retire(scheduler_.remove(s.request.id));
 }
 
 // ---- the rest
@@ -185,12 +233,16 @@ void Generator::warm_up() {
   s.max_length = 3;
   scheduler_.add(std::move(sequence));
   scheduler_.admit(options_.now());
-  const StepPlan prefill = scheduler_.plan_prefill(false);
+  const auto compute = [this](const StepPlan& plan) {
+    runner_.launch(plan);
+    runner_.wait();
+  };
+  const StepPlan& prefill = scheduler_.plan_prefill(false);
   if (!prefill.parts.empty()) {
-    runner_.run(prefill);
+    compute(prefill);
     s.computed = 1;
     s.tokens.push_back(0);
-    for (const StepPlan& decode : scheduler_.plan_decode()) runner_.run(decode);
+    for (const StepPlan& decode : scheduler_.plan_decode()) compute(decode);
   }
   scheduler_.remove(1);
   scheduler_.take_starved();

@@ -31,14 +31,17 @@ struct GeneratorOptions {
   int64_t max_queue = 1;              // requests that wait
   double target_inter_token_ms = 0;   // 0: none
   bool prefix_cache = true;
-  int64_t host_kv_memory = 0;                           // bytes for swapped sequences and sessions
-  double session_kv_share = 0.5;                        // of the KV pool that idle sessions may pin
+  int64_t host_kv_memory = 0;     // bytes for swapped sequences and sessions
+  double session_kv_share = 0.5;  // of the KV pool that idle sessions may pin
+  // A step is handed over before the results of the one before are read, where the device can draw its tokens.
+  bool launch_ahead = false;
   std::function<Clock::time_point()> now = Clock::now;  // tests bring a clock of their own
 };
 
 class Generator {
  public:
-  /** `report` is called after each step whose events should reach JavaScript, with what is true once it reads them. */
+  /** `report` is called when events should reach JavaScript, with what is true once it reads them: while the device has
+   * work to do, or when there is none. */
   Generator(Backend& backend, Model& model, KvPool& kv, GeneratorOptions options, EventQueue& events,
             std::function<void(const EngineStats&)> report, const std::atomic<bool>& stopping);
 
@@ -55,8 +58,9 @@ class Generator {
   void answer(SessionCall call);
 
   /**
-   * Admits what can start, runs the decode steps and one prefill step, emits what came of them. False when there was
-   * nothing to do. An exception means that the backend failed: end everything with fail_all().
+   * Admits what can start, hands over the decode steps and one prefill step, emits what came of them and of the step
+   * that was in flight; the last one may be left so. False when there was nothing to do. An exception means that the
+   * backend failed: end everything with fail_all().
    */
   bool iterate();
   /** When iterate() has something to do though nothing was asked: a waiting request's time is up. */
@@ -81,7 +85,13 @@ class Generator {
   void check_session(const Request& request) const;
   void check_content(const SessionCall::Fill& content) const;
   bool has_room();
-  void run(const StepPlan& plan);
+  bool run_round();
+  bool run_prefill(bool beside);
+  void run(StepPlan& plan);
+  void complete();
+  void settle();
+  void deliver();
+  void retire(std::unique_ptr<Sequence> s);
   void take_scores(Sequence& s, const StepPart& part, const SampleResult* results);
   // After these three the sequence may have ended and be gone.
   void take_result(Sequence& s, const SampleResult& result, int32_t logit_index);
@@ -106,11 +116,15 @@ class Generator {
   SwapSpace swap_;
   SessionStore sessions_;
   Scheduler scheduler_;
+  std::vector<std::unique_ptr<Sequence>> gone_;  // ended, but perhaps named by a step in flight
   StepRunner runner_;
   BatchLimits limits_;
   EngineMeter meter_;
   Round round_;
   std::vector<int64_t> overdue_;
+  bool ahead_ = false;             // a step may be in flight while the next is planned
+  bool decode_in_flight_ = false;  // the last step handed over is one of decoding
+  bool undelivered_ = false;       // a step has been completed since the last report
 };
 
 }  // namespace r1

@@ -92,8 +92,10 @@ void Generator::submit(Request request) {
 }
 
 void Generator::cancel(int64_t id) {
-  const std::unique_ptr<Sequence> s = scheduler_.remove(id);
-  if (s) events_.push(CancelledEvent{id, s->cached_tokens, timings_of(*s)});
+  std::unique_ptr<Sequence> s = scheduler_.remove(id);
+  if (!s) return;
+  events_.push(CancelledEvent{id, s->cached_tokens, timings_of(*s)});
+  retire(std::move(s));
 }
 
 void Generator::verdict(int64_t id, int32_t token) {
@@ -115,7 +117,7 @@ void Generator::verdict(int64_t id, int32_t token) {
 }
 
 void Generator::fail(int64_t id, const Failure& failure) {
-  scheduler_.remove(id);
+  if (auto s = scheduler_.remove(id)) retire(std::move(s));
   events_.push(ErrorEvent{id, failure});
 }
 
@@ -141,7 +143,7 @@ bool Generator::overdue(const Sequence& s, Clock::time_point now) const {
 bool Generator::fail_overdue() {
   const Clock::time_point now = options_.now();
   overdue_.clear();
-  scheduler_.for_each([&](const Sequence& s) {
+  scheduler_.for_each_waiting([&](const Sequence& s) {
     if (overdue(s, now)) overdue_.push_back(s.request.id);
   });
   for (const int64_t id : overdue_) {
@@ -157,7 +159,7 @@ bool Generator::fail_overdue() {
 
 std::optional<Clock::time_point> Generator::next_deadline() const {
   std::optional<Clock::time_point> next;
-  scheduler_.for_each([&](const Sequence& s) {
+  scheduler_.for_each_waiting([&](const Sequence& s) {
     if (s.request.queue_timeout.count() == 0 || s.admitted) return;
     const Clock::time_point at = s.request.submitted + s.request.queue_timeout;
     if (!next || at < *next) next = at;
@@ -167,8 +169,8 @@ std::optional<Clock::time_point> Generator::next_deadline() const {
 
 /** Whether there was one. */
 bool Generator::fail_starved() {
-  const auto starved = scheduler_.take_starved();
-  for (const auto& s : starved) {
+  auto starved = scheduler_.take_starved();
+  for (auto& s : starved) {
     const int64_t needed = blocks_for(s->length() + 1) * blocks_.layout().block_bytes();
     events_.push(ErrorEvent{
         s->request.id,
@@ -177,6 +179,7 @@ bool Generator::fail_starved() {
                                       format_bytes(blocks_.mapped() * blocks_.layout().block_bytes()) +
                                       " only. Free device memory, or load the model with a smaller kvMemory or "
                                       "contextLength so that this is known beforehand."}});
+    retire(std::move(s));
   }
   return !starved.empty();
 }

@@ -19,6 +19,8 @@ class SequenceSampler {
 
   /** The row that draws the token at index `position` of the sequence; edit_begin and edit_end are left to the step. */
   SampleRow row(int32_t position, const uint32_t* mask) const;
+  /** Whether the next token can be drawn without knowing the one before. */
+  bool independent() const { return !counts_seen_ && !counts_output_ && bans_.empty(); }
   const std::vector<LogitEdit>& edits() const { return edits_; }
   /** Alternatives reported with each token; −1 without log-probabilities. */
   int32_t logprobs() const { return row_.top_logprobs; }

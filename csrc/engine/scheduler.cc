@@ -149,7 +149,7 @@ void Scheduler::preempt(size_t index) {
 /** Blocks for all tokens of running_[index]. False when it had to leave the list instead. */
 bool Scheduler::secure_blocks(size_t index) {
   Sequence& s = *running_[index];
-  const int64_t needed = blocks_for(s.length());
+  const int64_t needed = blocks_for(s.expected_length());
   while (!sessions_.extend(s.blocks, needed, 0)) {
     const size_t victim = running_.size() - 1;
     if (running_.size() == 1) {  // nobody left to take from

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,10 @@ struct StepPlan {
   bool found = false;      // prompts have come further without a step, by the prefix cache
 
   void add(const StepPart& part);
+  /** Without what it was; keeps its memory. */
+  void clear();
+  /** Leaves out sequences that have ended since it was made. */
+  void drop_ended();
 };
 
 /**
@@ -61,9 +66,15 @@ class Scheduler {
   void admit(Clock::time_point now);
   /**
    * Steps for every sequence that has generated tokens to compute: one row each, as few steps as kMaxDecodeRows allows;
-   * and for the first that computes earlier ones anew, one step of up to kMaxDecodeRows of its rows.
+   * and for the first that computes earlier ones anew, one step of up to kMaxDecodeRows of its rows. Valid until the
+   * next call, as is that of plan_prefill.
    */
-  std::vector<StepPlan> plan_decode();
+  std::span<StepPlan> plan_decode();
+  /**
+   * Whether plan_decode can be called while steps are in flight: every sequence can go on from a token that only the
+   * device knows, and has a block for it without preempting another.
+   */
+  bool can_run_ahead();
   /**
    * One step of prompt rows: up to prefill_rows, or up to the limit of step_tokens when sequences decode `beside` it.
    * Empty when no prompt is left.
@@ -75,9 +86,9 @@ class Scheduler {
    * A sequence whose next block another one computes in this step waits for the prefix cache to have it: the rows go to
    * where both need them.
    */
-  StepPlan plan_prefill(bool beside);
-  /** The part has been computed. */
-  void computed(const StepPart& part);
+  StepPlan& plan_prefill(bool beside);
+  /** The device has been given the part: all it is given later finds it computed. */
+  void launched(const StepPart& part);
 
   /** Sequences for which the pool is too small even alone, taken out since the last call. */
   std::vector<std::unique_ptr<Sequence>> take_starved() { return std::exchange(starved_, {}); }
@@ -91,6 +102,10 @@ class Scheduler {
   /** Prompt tokens that sessions or the prefix cache had. */
   int64_t cached_tokens() const { return cached_tokens_; }
   /** Sequences in the order they are served, running ones first. */
+  template <class F>
+  void for_each_waiting(F&& visit) const {
+    for (const auto& sequence : waiting_) visit(*sequence);
+  }
   template <class F>
   void for_each(F&& visit) const {
     for (const List* list : {&running_, &waiting_}) {
@@ -129,6 +144,8 @@ class Scheduler {
   std::vector<PressureEvent> pressure_;
   std::vector<Grant> grants_;
   std::vector<Sequence*> candidates_;
+  std::vector<StepPlan> decode_;
+  StepPlan anew_, prefill_;
   bool found_ = false;
 };
 

@@ -29,12 +29,41 @@ void StepPlan::add(const StepPart& part) {
   logit_rows += part.logit_count();
 }
 
-std::vector<StepPlan> Scheduler::plan_decode() {
+void StepPlan::clear() {
+  parts.clear();
+  rows = logit_rows = 0;
+  rows_left = found = false;
+}
+
+void StepPlan::drop_ended() {
+  if (std::none_of(parts.begin(), parts.end(), [](const StepPart& part) { return part.sequence->ended; })) return;
+  const auto left = std::remove_if(parts.begin(), parts.end(), [](const StepPart& p) { return p.sequence->ended; });
+  parts.erase(left, parts.end());
+  rows = logit_rows = 0;
+  for (const StepPart& part : parts) {
+    rows += part.rows;
+    logit_rows += part.logit_count();
+  }
+}
+
+bool Scheduler::can_run_ahead() {
+  return std::all_of(running_.begin(), running_.end(), [this](const auto& s) {
+    if (s->request.gated || !s->sampler.independent()) return false;
+    return !s->wants_decode() || sessions_.extend(s->blocks, blocks_for(s->expected_length()), 0);
+  });
+}
+
+std::span<StepPlan> Scheduler::plan_decode() {
   for (size_t i = 0; i < running_.size();) {
     if (!running_[i]->wants_decode() || secure_blocks(i)) ++i;
   }
-  std::vector<StepPlan> plans;
-  StepPlan anew;
+  size_t plans = 0;
+  const auto next_plan = [&]() -> StepPlan& {
+    if (plans == decode_.size()) decode_.emplace_back();
+    decode_[plans].clear();
+    return decode_[plans++];
+  };
+  anew_.clear();
   for (const auto& sequence : running_) {
     Sequence& s = *sequence;
     if (!s.wants_decode()) continue;
@@ -44,20 +73,20 @@ std::vector<StepPlan> Scheduler::plan_decode() {
     const StepPart part{.sequence = &s,
                         .first = s.computed,
                         .rows = rows,
-                        .logits_from = end == s.length() ? end - 1 : end,
+                        .logits_from = end == s.expected_length() ? end - 1 : end,
                         .logits_end = end};
     if (missing > 1) {
-      if (anew.parts.empty()) anew.add(part);
+      if (anew_.parts.empty()) anew_.add(part);
       continue;
     }
-    if (plans.empty() || plans.back().rows == kMaxDecodeRows) plans.emplace_back();
-    plans.back().add(part);
+    StepPlan& plan = plans > 0 && decode_[plans - 1].rows < kMaxDecodeRows ? decode_[plans - 1] : next_plan();
+    plan.add(part);
   }
-  if (!anew.parts.empty()) plans.push_back(std::move(anew));
-  return plans;
+  if (!anew_.parts.empty()) next_plan() = anew_;
+  return std::span(decode_).first(plans);
 }
 
-StepPlan Scheduler::plan_prefill(bool beside) {
+StepPlan& Scheduler::plan_prefill(bool beside) {
   grants_.clear();
   found_ = false;
   int32_t rows = beside ? std::min(limits_.step_tokens, prefill_rows_) : prefill_rows_;
@@ -66,7 +95,8 @@ StepPlan Scheduler::plan_prefill(bool beside) {
     for (end = first; end < running_.size() && running_[end]->request.priority == priority;) ++end;
     rows -= grant_priority(first, end, rows);
   }
-  StepPlan plan;
+  StepPlan& plan = prefill_;
+  plan.clear();
   plan.numeric_class = NumericClass::kPrefill;
   plan.rows_left = rows == 0;
   plan.found = found_;
@@ -130,8 +160,10 @@ int32_t Scheduler::grant(Sequence& s, int32_t rows) {
   return grant->end - first;
 }
 
-void Scheduler::computed(const StepPart& part) {
+void Scheduler::launched(const StepPart& part) {
   Sequence& s = *part.sequence;
+  ++s.steps;
+  if (part.logit_count() > 0 && !s.request.score) ++s.drawing;
   s.computed = part.first + part.rows;
   s.covered = std::max(s.covered, std::min(s.computed, s.prompt_length));
   if (part.first < s.prompt_length) cache_.publish(s);

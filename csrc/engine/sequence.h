@@ -43,6 +43,12 @@ struct Sequence {
   int32_t lent = 0;  // tokens whose K and V come from the session
   std::vector<TokenRange> decoded;
 
+  // Steps that the device has been given and whose results have not been read: `computed` counts what they compute.
+  int32_t steps = 0;     // that name the sequence
+  int32_t drawing = 0;   // tokens that they draw, which `tokens` is to get
+  int32_t drawn_at = 0;  // result of the newest such step that is the newest of these tokens
+  bool ended = false;    // what they compute is of no use any more
+
   int32_t covered = 0;        // prompt tokens ever computed or found in the cache
   int32_t cached_tokens = 0;  // those of them that the cache had
   bool preempted = false;     // waits to go on
@@ -55,6 +61,8 @@ struct Sequence {
   std::optional<Clock::time_point> admitted, first_token;
 
   int32_t length() const { return static_cast<int32_t>(tokens.size()); }
+  /** With the tokens that are being drawn. */
+  int32_t expected_length() const { return length() + drawing; }
   int32_t output_length() const { return length() - prompt_length; }
 
   /** Neighbours that are computed by the same class. */
@@ -67,7 +75,7 @@ struct Sequence {
     const auto range = std::upper_bound(decoded.begin(), decoded.end(), index,
                                         [](int32_t token, const TokenRange& r) { return token < r.end; });
     if (range != decoded.end() && index >= range->begin) return {NumericClass::kDecode, range->end};
-    if (index >= prompt_length) return {NumericClass::kDecode, length()};
+    if (index >= prompt_length) return {NumericClass::kDecode, expected_length()};
     return {NumericClass::kPrefill, range != decoded.end() ? range->begin : prompt_length};
   }
   /** The next rows that are missing are those of the prefill class. */
@@ -75,7 +83,11 @@ struct Sequence {
     return computed < prompt_length && run_at(computed).numeric_class == NumericClass::kPrefill;
   }
   /** The next rows that are missing are those of the decode class. */
-  bool wants_decode() const { return !wants_prefill() && !awaiting_verdict && computed < length(); }
+  bool wants_decode() const {
+    if (wants_prefill() || awaiting_verdict) return false;
+    const bool ends = drawing > 0 && expected_length() >= max_length;
+    return !ends && computed < expected_length();
+  }
 };
 
 }  // namespace r1

@@ -13,21 +13,50 @@ StepRunner::StepRunner(Backend& backend, Model& model, const KvPool& kv, const s
       kv_(kv),
       stopping_(stopping),
       now_(std::move(now)),
-      logits_(backend.allocate(workspace_bytes(model.config()))) {}
+      logits_(backend.allocate(workspace_bytes(model.config()))),
+      stop_tap_([this](int, const float*) {
+        if (stopping_.load(std::memory_order_relaxed)) R1_THROW(ErrorCode::kDisposed, "The model was disposed.");
+      }),
+      forward_([this] { forward(); }) {}
+
+StepRunner::~StepRunner() {
+  try {
+    char nothing = 0;
+    backend_.download(&nothing, &nothing, 0);  // memory that the steps use is given back next
+  } catch (const std::exception&) {
+    waited_ = launched_;  // the device is lost, and nothing runs any more
+  }
+}
 
 int64_t StepRunner::workspace_bytes(const ModelConfig& config) {
   return int64_t{kMaxLogitRows} * config.vocab * static_cast<int64_t>(sizeof(float));
 }
 
-const std::vector<SampleResult>& StepRunner::run(const StepPlan& plan) {
+void StepRunner::launch(const StepPlan& plan) {
+  R1_CHECK(in_flight() < kStepsInFlight, ErrorCode::kInternal, "a third step was to be in flight.");
   clear();
   for (const StepPart& part : plan.parts) add(part);
-  execute(step(plan.numeric_class));
-  return results_;
+  Flight& flight = flights_[launched_ % kStepsInFlight];
+  flight.plan = plan;
+  flight.begun = now_();
+  view_ = &backend_.begin_step(step(plan.numeric_class));
+  backend_.run(forward_);
+  backend_.end_step();
+  ++launched_;
+}
+
+const StepRunner::Flight& StepRunner::wait() {
+  Flight& flight = flights_[waited_ % kStepsInFlight];
+  flight.results.resize(static_cast<size_t>(flight.plan.logit_rows));
+  backend_.read_results(flight.results.data());
+  flight.ended = now_();
+  ++waited_;
+  return flight;
 }
 
 std::vector<float> StepRunner::logits(int32_t index) {
-  R1_CHECK(index < kMaxLogitRows && results_.size() <= kMaxLogitRows, ErrorCode::kInternal,
+  const int32_t rows = flights_[(launched_ - 1) % kStepsInFlight].plan.logit_rows;
+  R1_CHECK(in_flight() == 0 && index < rows && rows <= kMaxLogitRows, ErrorCode::kInternal,
            "logits of row " + std::to_string(index) + " are gone");
   const int64_t vocab = model_.config().vocab;
   std::vector<float> row(vocab);
@@ -46,7 +75,7 @@ void StepRunner::clear() {
 }
 
 void StepRunner::add(const StepPart& part) {
-  const Sequence& s = *part.sequence;
+  Sequence& s = *part.sequence;
   const auto first_row = static_cast<int32_t>(tokens_.size());
   sequences_.push_back({.blocks = s.blocks.data(),
                         .block_count = static_cast<int32_t>(s.blocks.size()),
@@ -54,7 +83,7 @@ void StepRunner::add(const StepPart& part) {
                         .first_row = first_row,
                         .rows = part.rows});
   for (int32_t token = part.first; token < part.first + part.rows; ++token) {
-    tokens_.push_back(s.tokens[token]);
+    tokens_.push_back(token < s.length() ? s.tokens[token] : -1 - s.drawn_at);  // or what the step before draws
     positions_.push_back(token);
     slots_.push_back(token);
     if (token < part.logits_from || token >= part.logits_end) continue;
@@ -64,7 +93,8 @@ void StepRunner::add(const StepPart& part) {
 }
 
 /** What to do with the logits of `token`, which are those of the token after it. */
-void StepRunner::add_sample(const Sequence& s, int32_t token) {
+void StepRunner::add_sample(Sequence& s, int32_t token) {
+  s.drawn_at = static_cast<int32_t>(samples_.size());
   const auto begin = static_cast<int32_t>(edits_.size());
   SampleRow row;
   if (s.request.score) {
@@ -95,28 +125,16 @@ Step StepRunner::step(NumericClass numeric_class) const {
           .edit_count = static_cast<int32_t>(edits_.size())};
 }
 
-void StepRunner::execute(const Step& step) {
-  LayerTap tap;
-  if (step.numeric_class == NumericClass::kPrefill) {  // a decode step is short, and may be a captured graph
-    tap = [this](int, const float*) {
-      if (stopping_.load(std::memory_order_relaxed)) R1_THROW(ErrorCode::kDisposed, "The model was disposed.");
-    };
-  }
-  begun_ = now_();
-  const StepView& view = backend_.begin_step(step);
+void StepRunner::forward() {
+  const StepView& view = *view_;
+  // A decode step is short, and may be a captured graph.
+  model_.forward(backend_, view, kv_, view.numeric_class == NumericClass::kPrefill ? stop_tap_ : no_tap_);
   auto* logits = logits_->as<float>();
-  backend_.run([&] {
-    model_.forward(backend_, view, kv_, tap);
-    for (int32_t first = 0; first < view.logit_count; first += kMaxLogitRows) {
-      const int32_t count = std::min(kMaxLogitRows, view.logit_count - first);
-      model_.head(backend_, view, first, count, logits);
-      backend_.sample(
-          {.step = &view, .logits = logits, .vocab = model_.config().vocab, .first = first, .count = count});
-    }
-  });
-  results_.assign(step.logit_count, SampleResult{});
-  backend_.read_results(results_.data());
-  ended_ = now_();
+  for (int32_t first = 0; first < view.logit_count; first += kMaxLogitRows) {
+    const int32_t count = std::min(kMaxLogitRows, view.logit_count - first);
+    model_.head(backend_, view, first, count, logits);
+    backend_.sample({.step = &view, .logits = logits, .vocab = model_.config().vocab, .first = first, .count = count});
+  }
 }
 
 }  // namespace r1

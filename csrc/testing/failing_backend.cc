@@ -90,6 +90,7 @@ class FailingBackend final : public Backend {
 
   const StepView& begin_step(const Step& step) override { return inner_->begin_step(step); }
   void run(const std::function<void()>&) override { refuse(); }
+  void end_step() override { refuse(); }
   void read_results(SampleResult*) override { refuse(); }
   void embed(const EmbedParams&) override { refuse(); }
   void norm_linear(const NormLinearParams&) override { refuse(); }

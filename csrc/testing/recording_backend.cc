@@ -163,7 +163,7 @@ void RecordingBackend::append(const Step& step, const StepSequence& sequence) {
   for (int32_t row = sequence.first_row; row < sequence.first_row + sequence.rows; ++row) {
     const int32_t slot = step.slots[row], last = slot - 1;
     const Fingerprint before = slot == 0 ? kStart : fingerprint(block(last), last % kKvBlockTokens);
-    rows_[row] = next_fingerprint(before, step.tokens[row], step.numeric_class);
+    rows_[row] = next_fingerprint(before, results_.resolve(step.tokens[row]), step.numeric_class);
     store(block(slot), slot % kKvBlockTokens, rows_[row]);
   }
 }
@@ -171,14 +171,15 @@ void RecordingBackend::append(const Step& step, const StepSequence& sequence) {
 const StepView& RecordingBackend::begin_step(const Step& step) {
   check_shape(step);
   inspect_(step);
+  results_.begin(step.logit_count);
   rows_.assign(step.rows, 0);
   for (int32_t i = 0; i < step.sequence_count; ++i) append(step, step.sequences[i]);
-  results_.assign(step.logit_count, SampleResult{});
   for (int32_t i = 0; i < step.logit_count; ++i) {
     const Fingerprint at = rows_[step.logit_rows[i]];
     const int32_t target = step.samples[i].target;
-    results_[i].token = target >= 0 ? target : token_after(at, kRecordingVocab);
-    results_[i].logprob = -static_cast<float>(at % 1000) / 100;
+    SampleResult& result = results_.current()[i];
+    result.token = target >= 0 ? target : token_after(at, kRecordingVocab);
+    result.logprob = -static_cast<float>(at % 1000) / 100;
   }
   view_.numeric_class = step.numeric_class;
   view_.rows = step.rows;
@@ -188,9 +189,22 @@ const StepView& RecordingBackend::begin_step(const Step& step) {
 
 void RecordingBackend::run(const std::function<void()>& forward) {
   forward();
-  advance_(options_.step_ms + options_.row_ms * view_.rows);
+  running_.push_back(options_.step_ms + options_.row_ms * view_.rows);
+  if (!options_.asynchronous) pass();
 }
 
-void RecordingBackend::read_results(SampleResult* out) { std::copy(results_.begin(), results_.end(), out); }
+void RecordingBackend::read_results(SampleResult* out) {
+  if (options_.asynchronous) pass();
+  if (options_.fail_at > 0 && ++waited_ >= options_.fail_at) {
+    R1_THROW(ErrorCode::kDeviceLost, "the device was lost by a test");
+  }
+  results_.read(out);
+}
+
+/** The oldest of the steps in flight is over. */
+void RecordingBackend::pass() {
+  advance_(running_.front());
+  running_.pop_front();
+}
 
 }  // namespace r1::testing

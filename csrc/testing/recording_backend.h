@@ -2,11 +2,13 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/result_ring.h"
 #include "model/model.h"
 
 namespace r1::testing {
@@ -23,11 +25,13 @@ constexpr int32_t kRecordingVocab = 997;
 constexpr KvLayout kRecordingLayout{.layers = 1, .kv_heads = 1, .head_dim = 1, .dtype = DType::kF32};
 
 struct RecordingOptions {
-  int64_t blocks = 0;        // that the device has memory for
-  bool swaps = false;        // has host memory to copy to
-  double step_ms = 1;        // a step takes this
-  double row_ms = 0;         // and this for each row
-  int32_t prefill_rows = 1;  // of a step, at most
+  int64_t blocks = 0;         // that the device has memory for
+  bool swaps = false;         // has host memory to copy to
+  double step_ms = 1;         // a step takes this
+  double row_ms = 0;          // and this for each row
+  int32_t prefill_rows = 1;   // of a step, at most
+  int64_t fail_at = 0;        // this step and those after it fail while they are waited for, from 1; 0: none
+  bool asynchronous = false;  // a step's time passes while its results are waited for
 };
 
 class RecordingBackend final : public Backend {
@@ -55,6 +59,8 @@ class RecordingBackend final : public Backend {
 
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
+  bool asynchronous() const override { return options_.asynchronous; }
+  void end_step() override { results_.end(); }
   void read_results(SampleResult* out) override;
 
   void embed(const EmbedParams&) override {}
@@ -66,12 +72,15 @@ class RecordingBackend final : public Backend {
   void head(const HeadParams&) override {}
   void sample(const SampleParams&) override {}
 
+  /** Steps that have been run and not been waited for. */
+  int64_t in_flight() const { return static_cast<int64_t>(running_.size()); }
   /** What slot `slot` of a block holds. */
   Fingerprint fingerprint(int32_t block, int32_t slot) const;
 
  private:
   void check_shape(const Step& step) const;
   void append(const Step& step, const StepSequence& sequence);
+  void pass();
   void store(int32_t block, int32_t slot, Fingerprint value);
 
   RecordingOptions options_;
@@ -80,7 +89,9 @@ class RecordingBackend final : public Backend {
   KvPool* pool_ = nullptr;
   StepView view_{};
   std::vector<Fingerprint> rows_;  // of the step
-  std::vector<SampleResult> results_;
+  ResultRing results_;
+  int64_t waited_ = 0;          // for so many steps
+  std::deque<double> running_;  // milliseconds that the steps in flight take
 };
 
 /** Its forward pass is empty. */

@@ -46,6 +46,7 @@ Napi::Function TestEngine::define(Napi::Env env) {
                       InstanceMethod("iterate", &TestEngine::iterate),
                       InstanceMethod("drain", &TestEngine::drain),
                       InstanceMethod("takeSteps", &TestEngine::take_steps),
+                      InstanceMethod("takeTrace", &TestEngine::take_trace),
                       InstanceMethod("stats", &TestEngine::stats),
                       InstanceMethod("now", &TestEngine::now),
                       InstanceMethod("advance", &TestEngine::advance),
@@ -67,20 +68,29 @@ TestEngine::TestEngine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TestEn
   const Napi::Object from = info[0].ToObject();
   GeneratorOptions options = generator_options(from);
   options.now = [this] { return clock_; };
+  options.launch_ahead = from.Get("launchAhead").ToBoolean();
   record_ = from.Get("record").ToBoolean();
   const auto blocks = static_cast<int64_t>(number(from, "blocks"));
   const RecordingOptions recording{.blocks = blocks,
                                    .swaps = options.host_kv_memory > 0,
                                    .step_ms = number_or(from, "stepMs", 1),
                                    .row_ms = number_or(from, "rowMs", 0),
-                                   .prefill_rows = options.prefill_rows};
-  backend_ = std::make_unique<RecordingBackend>(
-      recording, [this](double ms) { clock_ += duration(ms); }, [this](const Step& step) { inspect(step); });
+                                   .prefill_rows = options.prefill_rows,
+                                   .fail_at = static_cast<int64_t>(number_or(from, "failAt", 0)),
+                                   .asynchronous = from.Get("asynchronous").ToBoolean()};
+  const auto advance = [this](double ms) {
+    note("wait");
+    clock_ += duration(ms);
+  };
+  backend_ = std::make_unique<RecordingBackend>(recording, advance, [this](const Step& step) { inspect(step); });
   model_ = create_recording_model();
   kv_ = backend_->create_kv_pool(kRecordingLayout, blocks);
   events_ = std::make_unique<EventQueue>([] {});
-  generator_ = std::make_unique<Generator>(
-      *backend_, *model_, *kv_, std::move(options), *events_, [](const EngineStats&) {}, stopping_);
+  const auto report = [this](const EngineStats&) {
+    note("deliver");
+    events_->flush();
+  };
+  generator_ = std::make_unique<Generator>(*backend_, *model_, *kv_, std::move(options), *events_, report, stopping_);
 }
 
 // ---- what tests do
@@ -124,6 +134,7 @@ Napi::Value TestEngine::drain(const Napi::CallbackInfo& info) {
 
 /** Answers to session calls are kept apart from what drain() gives. */
 void TestEngine::take_events() {
+  events_->flush();  // what calls have pushed, too
   for (Event& event : events_->drain()) {
     if (auto* reply = std::get_if<SessionReply>(&event)) {
       replies_.push_back(std::move(*reply));
@@ -165,6 +176,17 @@ void TestEngine::fail_all(const Napi::CallbackInfo&) {
   generator_->fail_all({ErrorCode::kDeviceLost, "the device was lost by a test"});
 }
 
+void TestEngine::note(const char* what) {
+  if (record_) trace_.emplace_back(what);
+}
+
+/** "launch" and "wait" of steps, and "deliver", in their order. */
+Napi::Value TestEngine::take_trace(const Napi::CallbackInfo& info) {
+  auto list = Napi::Array::New(info.Env());
+  for (const std::string& what : std::exchange(trace_, {})) list.Set(list.Length(), what);
+  return list;
+}
+
 Napi::Value TestEngine::take_steps(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto list = Napi::Array::New(env);
@@ -181,6 +203,7 @@ Napi::Value TestEngine::take_steps(const Napi::CallbackInfo& info) {
     auto to = Napi::Object::New(env);
     to.Set("numericClass", step.numeric_class == NumericClass::kDecode ? "decode" : "prefill");
     to.Set("at", ms_of(step.begin));
+    to.Set("inFlight", static_cast<double>(step.in_flight));
     to.Set("parts", parts);
     list.Set(list.Length(), to);
   }

@@ -27,6 +27,7 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
   struct Recorded {
     NumericClass numeric_class;
     Clock::time_point begin;
+    int64_t in_flight;  // steps, when it was handed over
     std::vector<Part> parts;
   };
 
@@ -35,6 +36,7 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
   void verdict(const Napi::CallbackInfo& info);
   Napi::Value iterate(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
+  Napi::Value take_trace(const Napi::CallbackInfo& info);
   Napi::Value take_steps(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value now(const Napi::CallbackInfo& info);
@@ -55,6 +57,7 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
   Napi::Value ask(const Napi::CallbackInfo& info, SessionCall call);
   void take_events();
 
+  void note(const char* what);
   void inspect(const Step& step);
   const Sequence& owner(const StepSequence& part) const;
   void check_part(const Step& step, const StepSequence& part, const Sequence& s) const;
@@ -72,6 +75,7 @@ class TestEngine : public Napi::ObjectWrap<TestEngine> {
   std::vector<Event> waiting_events_;  // taken out of the queue, and not yet drained
   std::vector<SessionReply> replies_;
   std::vector<Recorded> recorded_;
+  std::vector<std::string> trace_;
   bool record_ = false;
   std::atomic<bool> stopping_{false};
   std::unique_ptr<RecordingBackend> backend_;  // outlives the rest

@@ -60,7 +60,7 @@ void TestEngine::check_part(const Step& step, const StepSequence& part, const Se
   const Sequence::Run run = s.run_at(first);
   require(part.length <= run.end && step.numeric_class == run.numeric_class,
           name(s) + ": prompt positions are computed by the prefill class, generated ones by the decode class");
-  require(part.length <= s.length(), name(s) + " computes tokens that it has");
+  require(part.length <= s.expected_length(), name(s) + " computes tokens that it has");
   for (int32_t i = first / kKvBlockTokens; i <= (part.length - 1) / kKvBlockTokens; ++i) {
     require(generator_->blocks().owners(part.blocks[i]) == 1, name(s) + " writes to a shared block");
     require(std::max(first - i * kKvBlockTokens, 0) >= generator_->cache().tokens_of(part.blocks[i]),
@@ -69,7 +69,9 @@ void TestEngine::check_part(const Step& step, const StepSequence& part, const Se
 }
 
 void TestEngine::inspect(const Step& step) {
-  Recorded recorded{.numeric_class = step.numeric_class, .begin = clock_, .parts = {}};
+  Recorded recorded{
+      .numeric_class = step.numeric_class, .begin = clock_, .in_flight = backend_->in_flight(), .parts = {}};
+  note("launch");
   std::unordered_set<const Sequence*> seen;
   int32_t logit = 0;
   for (const StepSequence* part = step.sequences; part != step.sequences + step.sequence_count; ++part) {

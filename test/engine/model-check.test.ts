@@ -160,11 +160,15 @@ class Load {
   /** Of the requests, in sessions; then so many are open at most, for a session to have several turns. */
   readonly #inSessions: number;
   readonly #places: number;
+  /** Of the requests, that JavaScript chooses for: while one runs, no step is launched ahead. */
+  readonly #gated: number;
 
-  constructor(seed: number) {
+  constructor(seed: number, ahead: boolean) {
+    this.#gated = ahead && seed % 3 > 0 ? 0 : 0.1;
     this.#random = new Random(seed);
     const tight = this.#random.next() < 0.4;
-    this.#s = new Simulation(randomEngine(this.#random, tight));
+    const engine = randomEngine(this.#random, tight);
+    this.#s = new Simulation({ ...engine, asynchronous: ahead, launchAhead: ahead });
     this.#s.holdGates = this.#random.next() < 0.5;
     this.#sessions = new Sessions(this.#random, this.#s);
     this.#inSessions = this.#random.pick([0, 0, 0.5, 0.95]);
@@ -195,7 +199,7 @@ class Load {
         random.next() < 0.3 ? Int32Array.from({ length: 20 }, () => random.integer(0, 996)) : new Int32Array(),
       priority: random.integer(0, this.#priorities - 1),
       score: kind < 0.08,
-      gated: kind > 0.9,
+      gated: kind > 1 - this.#gated,
       cache: random.next() < 0.9,
       queueTimeoutMs: random.next() < 0.1 ? random.integer(1, 20_000) : 0,
     });
@@ -283,7 +287,10 @@ class Load {
   }
 }
 
-describe("random loads", () => {
+describe.each([
+  { how: "step by step", ahead: false },
+  { how: "with steps launched ahead", ahead: true },
+])("random loads $how", ({ ahead }) => {
   const total: Tally = {
     ...{ finished: 0, cancelled: 0, late: 0, refused: 0, starved: 0, scored: 0, cachedTokens: 0, preemptions: 0 },
     turns: 0,
@@ -294,7 +301,7 @@ describe("random loads", () => {
     for (let seed = part; seed < ENGINES; seed += 8) {
       let tally: Tally;
       try {
-        tally = new Load(1000 + seed).run();
+        tally = new Load(1000 + seed, ahead).run();
       } catch (error) {
         throw new Error(`with seed ${1000 + seed}`, { cause: error });
       }

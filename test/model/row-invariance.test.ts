@@ -109,6 +109,30 @@ describe.each(cases)("$name on $device at $precision", ({ name, device, precisio
     expect(stats.kvBlocksUsed).toBe(0);
   });
 
+  it.each([
+    { launchAhead: true, blocks: 0 },
+    { launchAhead: true, blocks: 8 },
+    { launchAhead: false, blocks: 0 },
+  ])("with launchAhead $launchAhead and $blocks blocks (0: plenty)", async ({ launchAhead, blocks }) => {
+    const random = new Random(17);
+    const sampled = { temperature: 0.9, topP: 0.95, topK: 40, minP: 0.01 };
+    const drawn = Array.from({ length: 8 }, (_, i) =>
+      request({
+        prompt: Int32Array.from({ length: 20 + 23 * i }, () => random.integer(0, vocab - 1)),
+        maxNewTokens: 30 + 20 * (i % 4),
+        stopTokens: Int32Array.from({ length: i % 3 === 0 ? 20 : 0 }, () => random.integer(0, vocab - 1)),
+        sample:
+          i % 2 === 0 ? { ...sampled, seed: i, biasTokens: Int32Array.of(7), biasValues: Float32Array.of(2) } : {},
+      }),
+    );
+    const expected: Outcome[] = [];
+    for (const one of drawn) expected.push(await run(client, one));
+    const other = await load({ launchAhead, kvMemory: blocks * KV_BLOCK * client.info.kvBytesPerToken });
+    const outcomes = await together(other, drawn, 4);
+    await other.dispose();
+    expectSame(outcomes, expected, drawn);
+  });
+
   const room = [{ what: "computed anew", hostKvMemory: 0 }];
   if (device === "cuda") room.push({ what: "swapped to host memory and back", hostKvMemory: 2 ** 28 });
 

@@ -253,6 +253,12 @@ export interface TestEngineOptions {
   /** Milliseconds that a step takes (1), and each of its rows (0). */
   stepMs?: number;
   rowMs?: number;
+  /** Whether a step's time passes while its results are waited for, as on a GPU. */
+  asynchronous?: boolean;
+  /** Whether a step may be handed over before the results of the one before are read. */
+  launchAhead?: boolean;
+  /** The steps of this number and after it fail while their results are waited for, from 1; 0: none. */
+  failAt?: number;
   /** Whether takeSteps() has anything to give. */
   record?: boolean;
 }
@@ -261,6 +267,8 @@ export interface RecordedStep {
   numericClass: "prefill" | "decode";
   /** Milliseconds on the engine's clock. */
   at: number;
+  /** Steps that had been handed over and not been waited for when this one was. */
+  inFlight: number;
   parts: { id: number; first: number; rows: number; logits: number }[];
 }
 
@@ -283,6 +291,8 @@ export interface TestEngine {
   iterate(): boolean;
   drain(): NativeEvent[];
   takeSteps(): RecordedStep[];
+  /** What the engine did, in order, if it records. */
+  takeTrace(): ("launch" | "wait" | "deliver")[];
   stats(): NativeStats;
   now(): number;
   advance(ms: number): void;

@@ -82,14 +82,16 @@ std::unique_ptr<KvPool> CpuBackend::create_kv_pool(const KvLayout& layout, int64
 }
 
 const StepView& CpuBackend::begin_step(const Step& step) {
-  tokens_.assign(step.tokens, step.tokens + step.rows);
+  results_.begin(step.logit_count);
+  tokens_.resize(static_cast<size_t>(step.rows));
+  std::transform(step.tokens, step.tokens + step.rows, tokens_.begin(),
+                 [this](int32_t token) { return results_.resolve(token); });
   positions_.assign(step.positions, step.positions + step.rows);
   slots_.assign(step.slots, step.slots + step.rows);
   sequences_.assign(step.sequences, step.sequences + step.sequence_count);
   logit_rows_.assign(step.logit_rows, step.logit_rows + step.logit_count);
   samples_.assign(step.samples, step.samples + step.logit_count);
   edits_.assign(step.edits, step.edits + step.edit_count);
-  results_.assign(static_cast<size_t>(step.logit_count), SampleResult{});
   rope_key_ = {};
 
   int32_t stride = 1;
@@ -108,14 +110,13 @@ const StepView& CpuBackend::begin_step(const Step& step) {
   return view_;
 }
 
-void CpuBackend::read_results(SampleResult* out) { std::copy(results_.begin(), results_.end(), out); }
-
 void CpuBackend::sample(const SampleParams& p) {
+  std::vector<SampleResult>& results = results_.current();
   pool_.parallel_for(p.count, 1, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; ++i) {
       const size_t row = static_cast<size_t>(p.first + i);
-      results_[row] = sample_row(kernels_, samples_[row], edits_.data(), p.logits + i * p.vocab, p.vocab,
-                                 &sample_scratch_[static_cast<size_t>(thread)]);
+      results[row] = sample_row(kernels_, samples_[row], edits_.data(), p.logits + i * p.vocab, p.vocab,
+                                &sample_scratch_[static_cast<size_t>(thread)]);
     }
   });
 }

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/matrix.h"
 #include "backend/cpu/sample_row.h"
+#include "backend/result_ring.h"
 
 namespace r1::cpu {
 
@@ -50,7 +51,8 @@ class CpuBackend : public Backend {
 
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override { forward(); }
-  void read_results(SampleResult* out) override;
+  void end_step() override { results_.end(); }
+  void read_results(SampleResult* out) override { results_.read(out); }
 
   void embed(const EmbedParams& p) override;
   void norm_linear(const NormLinearParams& p) override;
@@ -91,7 +93,7 @@ class CpuBackend : public Backend {
   std::vector<StepSequence> sequences_;
   std::vector<SampleRow> samples_;
   std::vector<LogitEdit> edits_;
-  std::vector<SampleResult> results_;
+  ResultRing results_;
 
   // cos and sin of the step's positions, [rows][head_dim/2] each; made for `rope_key_` once per step.
   struct RopeKey {

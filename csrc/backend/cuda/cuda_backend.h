@@ -36,10 +36,12 @@ class CudaBackend final : public Backend {
   void copy_blocks_to_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
   void copy_blocks_from_host(const KvPool& kv, const BlockCopy* copies, int32_t count) override;
 
+  bool asynchronous() const override { return true; }
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
   void forget_graphs() override { launch_.invalidate_graphs(); }
   std::unique_ptr<Backend> with_cublas(const std::string& library) override;
+  void end_step() override { step_.end(); }
   void read_results(SampleResult* out) override;
 
   void embed(const EmbedParams& p) override;

@@ -9,7 +9,7 @@ namespace r1::cuda {
 
 /** Where a step's arrays lie in device memory; for a decode step the same at every step, so that graphs stay valid. */
 struct StepArrays {
-  const int32_t* tokens;          // [rows]
+  const int32_t* tokens;          // [rows]; a negative one, -1 - i, is the token of results[i]
   const int32_t* positions;       // [rows]
   const int32_t* slots;           // [rows]
   const int32_t* row_sequence;    // [rows], -1 for padding
@@ -19,6 +19,7 @@ struct StepArrays {
   const int32_t* logit_rows;      // [logit_count]
   const int32_t* logit_limit;     // [1] logit rows that are not padding
   const SampleRow* samples;       // [logit_count]
+  const SampleResult* results;    // of the step before, until this one samples
 };
 
 /** Query rows [first_row, first_row + rows) of one sequence: the work of one prefill attention block. */

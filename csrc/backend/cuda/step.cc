@@ -33,7 +33,7 @@ StepBuffer::StepBuffer(LaunchContext& context, const BackendOptions& options)
       tile_rows_(prefill_tile_rows(context.family(), options.precision)),
       results_(std::max(options.max_logit_rows, kMaxDecodeRows) * static_cast<int64_t>(sizeof(SampleResult)),
                "sampling results"),
-      host_results_(results_.bytes()) {
+      read_back_{Results(results_.bytes()), Results(results_.bytes())} {
   const int64_t rows = std::max(options.max_rows, kMaxDecodeRows);
   const int64_t tiles = rows / kPrefillTileRows + options.max_sequences + 1;
   const int64_t sequences = std::max(options.max_sequences, kMaxDecodeRows);
@@ -179,7 +179,8 @@ void StepBuffer::point_at(const Layout& at) {
              .edit_begin = ints(at.scalars) + 1,
              .logit_rows = ints(at.logit_rows),
              .logit_limit = ints(at.scalars),
-             .samples = reinterpret_cast<const SampleRow*>(base + at.samples)};
+             .samples = reinterpret_cast<const SampleRow*>(base + at.samples),
+             .results = results()};
   tiles_ = reinterpret_cast<const PrefillTile*>(base + at.tiles);
   view_.tokens = arrays_.tokens;
   view_.positions = arrays_.positions;
@@ -190,11 +191,20 @@ void StepBuffer::point_at(const Layout& at) {
   view_.logit_rows = arrays_.logit_rows;
 }
 
+void StepBuffer::end() {
+  R1_CHECK(ended_ - read_ < kStepsInFlight, ErrorCode::kInternal, "a step has ended and the results of two wait.");
+  Results& to = read_back_[static_cast<size_t>(ended_++ % kStepsInFlight)];
+  to.count = logit_count_;
+  const size_t bytes = static_cast<size_t>(to.count) * sizeof(SampleResult);
+  if (bytes) R1_CUDA(memcpy_dtoh_async(to.host.data(), results_.address(), bytes, context_.stream()));
+  to.there.record(context_.stream());
+}
+
 void StepBuffer::read_results(SampleResult* out) {
-  const size_t bytes = static_cast<size_t>(logit_count_) * sizeof(SampleResult);
-  if (bytes) R1_CUDA(memcpy_dtoh_async(host_results_.data(), results_.address(), bytes, context_.stream()));
-  R1_CUDA(stream_synchronize(context_.stream()));
-  if (bytes) std::memcpy(out, host_results_.data(), bytes);
+  if (read_ == ended_) end();
+  Results& from = read_back_[static_cast<size_t>(read_++ % kStepsInFlight)];
+  from.there.wait();
+  if (from.count) std::memcpy(out, from.host.data(), static_cast<size_t>(from.count) * sizeof(SampleResult));
 }
 
 }  // namespace r1::cuda

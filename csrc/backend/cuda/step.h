@@ -1,5 +1,7 @@
 // A step's arrays on their way to the device: packed in pinned memory, one copy, fixed addresses for decode steps.
 #pragma once
+#include <array>
+
 #include "backend/cuda/kernel_params.h"
 #include "backend/cuda/launch.h"
 
@@ -17,7 +19,9 @@ class StepBuffer {
   StepBuffer(LaunchContext& context, const BackendOptions& options);
   /** Packs and copies the step; the view stays valid until the next call. */
   const StepView& begin(const Step& step);
-  /** Copies the results to the host and waits for everything before. */
+  /** Has the results copied to the host once the step is done. */
+  void end();
+  /** Waits for the results of the oldest step that has ended; ends the current one if there is none. */
   void read_results(SampleResult* out);
 
   const StepArrays& arrays() const { return arrays_; }
@@ -51,9 +55,17 @@ class StepBuffer {
   const int32_t tile_rows_;
   DeviceMemory device_;
   PinnedMemory host_;
+  /** Where the results of an ended step wait to be read. */
+  struct Results {
+    explicit Results(int64_t bytes) : host(bytes) {}
+    PinnedMemory host;
+    Event there;
+    int32_t count = 0;
+  };
   DeviceMemory results_;
-  PinnedMemory host_results_;
-  Event copied_;  // the last copy out of host_
+  std::array<Results, kStepsInFlight> read_back_;
+  int64_t ended_ = 0, read_ = 0;  // steps
+  Event copied_;                  // the last copy out of host_
   StepArrays arrays_{};
   const PrefillTile* tiles_ = nullptr;
   int32_t tile_count_ = 0, deal_total_ = 0, last_slot_ = 0;
