@@ -12,7 +12,7 @@ constexpr int64_t kElementBytes = 2;
 }  // namespace
 
 size_t TensorMapCache::Hash::operator()(const Key& key) const {
-  uint64_t h = key.data;
+  uint64_t h = reinterpret_cast<uintptr_t>(key.data);
   for (const int64_t part : {key.rows, key.cols, key.ld, int64_t{key.box_rows}, int64_t{key.head_dim}}) {
     h = (h ^ static_cast<uint64_t>(part)) * 0x9E3779B97F4A7C15u;
     h ^= h >> 32;
@@ -21,14 +21,14 @@ size_t TensorMapCache::Hash::operator()(const Key& key) const {
 }
 
 const CUtensorMap& TensorMapCache::get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows) {
-  return find({reinterpret_cast<uint64_t>(data), rows, cols, ld, box_rows, 0}, {{rows, ld * kElementBytes, box_rows}});
+  return find({data, rows, cols, ld, box_rows, 0}, {{rows, ld * kElementBytes, box_rows}});
 }
 
 const CUtensorMap& TensorMapCache::get_pairs(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows,
                                              int head_dim) {
   const int64_t row = ld * kElementBytes;
   const int groups = head_dim / 16, box_groups = box_rows / 16;
-  return find({reinterpret_cast<uint64_t>(data), rows, cols, ld, box_rows, head_dim},
+  return find({data, rows, cols, ld, box_rows, head_dim},
               {{8, row, 8},
                {2, head_dim / 2 * row, 2},
                {groups, 8 * row, std::min(groups, box_groups)},
@@ -52,7 +52,7 @@ const CUtensorMap& TensorMapCache::find(const Key& key, std::initializer_list<Di
     ++rank;
   }
   CUtensorMap map;
-  R1_CUDA(tensor_map_encode_tiled(&map, kTensorMapBFloat16, rank, reinterpret_cast<void*>(key.data), dims, strides, box,
+  R1_CUDA(tensor_map_encode_tiled(&map, kTensorMapBFloat16, rank, const_cast<void*>(key.data), dims, strides, box,
                                   element_strides, kTensorMapInterleaveNone, kTensorMapSwizzle128B,
                                   kTensorMapL2Promotion256B, kTensorMapOobFillNone));
   return maps_.emplace(key, map).first->second;

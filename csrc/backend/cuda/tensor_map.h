@@ -26,7 +26,7 @@ class TensorMapCache {
     int box;
   };
   struct Key {
-    uint64_t data;
+    const void* data;
     int64_t rows, cols, ld;
     int box_rows, head_dim;  // 0: rows in order
     bool operator==(const Key&) const = default;
