@@ -21,9 +21,13 @@ class ClassMix final : public ForwardingBackend {
  public:
   ClassMix(Backend& inner, const ClassChoices& choices) : ForwardingBackend(inner), choices_(choices) {}
 
-  void embed(const EmbedParams& p) override {
-    inner().embed(p);
-    prepared_ = true;
+  void embed(const EmbedParams& p) override {  // writes the residual stream as kResidual does
+    EmbedParams with = p;
+    StepView view = *p.step;
+    view.numeric_class = residual_class();
+    with.step = &view;
+    inner().embed(with);
+    prepared_ = view.numeric_class == NumericClass::kDecode;
   }
   void norm_linear(const NormLinearParams& p) override {
     choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner().norm_linear(with); });
@@ -36,13 +40,18 @@ class ClassMix final : public ForwardingBackend {
   }
   void linear_residual(const LinearResidualParams& p) override {
     choose(ClassedOp::kResidual, p, [&](const LinearResidualParams& with) { inner().linear_residual(with); });
-    prepared_ = choices_[static_cast<size_t>(ClassedOp::kResidual)] != OpChoice::kPrefill;
+    prepared_ = residual_class() == NumericClass::kDecode;
   }
   void norm_swiglu(const NormSwigluParams& p) override {
     choose(ClassedOp::kMlp, usable(p), [&](const NormSwigluParams& with) { inner().norm_swiglu(with); });
   }
 
  private:
+  NumericClass residual_class() const {
+    const bool prefill = choices_[static_cast<size_t>(ClassedOp::kResidual)] == OpChoice::kPrefill;
+    return prefill ? NumericClass::kPrefill : NumericClass::kDecode;
+  }
+
   /** Without a NormInput where the op before was of a class that leaves none. */
   template <class Params>
   Params usable(Params params) const {

@@ -153,10 +153,10 @@ class DenseModel final : public Model {
     float* mlp_scale = mlp_scale_ ? mlp_scale_->as<float>() : nullptr;
     const float score_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
 
-    // A prompt's many rows pay little for a norm of its own.
-    const bool decode = step.numeric_class == NumericClass::kDecode;
+    // Many rows pay little for a norm of its own.
+    const bool few = step.rows <= kMaxDecodeRows;
     const auto norm_input = [&](const float* gain) {
-      return decode ? NormInput{gain, scaled_->data, squares_->as<float>()} : NormInput{};
+      return few ? NormInput{gain, scaled_->data, squares_->as<float>()} : NormInput{};
     };
 
     backend.embed(
