@@ -53,11 +53,11 @@ const longer: Layout[] = [
   { name: "decode of 4097 and 8000", numericClass: "decode", parts: [part(4097, 1), part(8000, 1)] },
 ];
 
-// Steps with more tiles than an H200 has SMs (attention_deal.h): items in two pieces, and in three or more.
+// Steps with more tiles than an H200 has SMs, and long ones (attention_deal.h): items in two pieces, and in three or more.
 const dealt: { shape: Case; layout: Layout; chunks: [sequence: number, from: number, rows: number][] }[] = [
   {
     shape: cases[1],
-    layout: { name: "700 rows beside 150", numericClass: "prefill", parts: [part(1900, 700), part(150, 150)] },
+    layout: { name: "700 rows beside 150", numericClass: "prefill", parts: [part(8900, 700), part(150, 150)] },
     chunks: [
       [0, 0, 3],
       [0, 250, 130],

@@ -136,7 +136,8 @@ void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row
   const int64_t state_floats = 4 * prefill_partial(p.head_dim);
   const bool dealable = row.dealt && p.mask.window == 0 && sms * (tile_rows / kStateRows) <= kAttentionCounters &&
                         sms * (tile_rows / kStateRows) * state_floats <= kWorkspaceFloats;
-  if (dealable && tiles * blocks > sms) return launch_dealt(op, p, row, blocks, args);
+  if (dealable && worth_dealing(tiles * blocks, op.step.last_slot(), sms))
+    return launch_dealt(op, p, row, blocks, args);
   const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * sms &&
                      tiles * states * segments * state_floats <= kWorkspaceFloats &&
                      tiles * states <= kAttentionCounters;
