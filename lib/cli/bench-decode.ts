@@ -3,8 +3,8 @@ import type { Checkpoint } from "../checkpoint/checkpoint";
 import { activationBytes, weightSize } from "../checkpoint/memory";
 import type { EngineClient } from "../engine-client";
 import type { Precision } from "../native";
-import type { BenchContext, BenchMeasurement, BenchResult } from "./bench";
 import { loadEngine, madeUpPrompt, median, stretch, timeTokens, warmUp } from "./bench-engine";
+import type { BenchContext, BenchMeasurement, BenchResult } from "./bench-types";
 import { stepOps, timeOps } from "./step-ops";
 
 export async function benchDecode(context: BenchContext): Promise<BenchResult> {

@@ -8,17 +8,9 @@ import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error, type R1ErrorCode } from "../errors";
 import { checkDevice, PRECISIONS } from "../load-options";
 import { loadSpec } from "../load-spec";
-import { binding, kernelFile, type NativeCeilings, type NativeRequest, type Precision } from "../native";
-import type { BenchKind, BenchOptions } from "./bench";
+import { binding, kernelFile, type NativeCeilings, type NativeRequest } from "../native";
 import { checkServeOptions } from "./bench-load-pattern";
-
-export interface BenchTarget {
-  device: "cpu" | "cuda";
-  deviceIndex: number;
-  precision: Precision;
-  threads: number;
-  family: string;
-}
+import type { BenchKind, BenchOptions, BenchTarget } from "./bench-types";
 
 /** Tokens of a sequence that are generated before steps are timed, and steps that are timed together: bench-decode.ts. */
 export const warmUp = 8;

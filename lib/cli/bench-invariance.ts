@@ -4,9 +4,9 @@
  */
 import { loadSpec } from "../load-spec";
 import { binding, type NativeOpChoice, type NativeStepTimes, type NativeTimedStep } from "../native";
-import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench";
 import { stepBytes } from "./bench-decode";
 import { failingAsR1Error, loadEngine, median } from "./bench-engine";
+import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench-types";
 
 const ops = ["qkv", "attention", "residual", "mlp"] as const;
 type Op = (typeof ops)[number];

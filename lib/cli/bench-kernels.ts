@@ -1,7 +1,7 @@
 /** Every op of a step alone, beside what it would take at the ceilings, and what of the step no op explains. */
 import type { NativeCeilings } from "../native";
-import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench";
 import { loadEngine } from "./bench-engine";
+import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench-types";
 import { type OpTimes, type OpWork, opWork, type StepShape, stepOps, timeOps } from "./step-ops";
 
 /** Shares of a ceiling below this are marked. */

@@ -2,7 +2,7 @@
 import { checkBoolean, checkInteger, checkNumber } from "../arguments";
 import { philox } from "../sampling/philox";
 import { type Percentiles, percentiles } from "../serving/percentiles";
-import type { BenchOptions, BenchRow } from "./bench";
+import type { BenchOptions, BenchRow } from "./bench-types";
 
 /** @throws RangeError, TypeError */
 export function checkServeOptions(options: BenchOptions): void {

@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/checkpoint";
 import { AbortError, R1Error } from "../errors";
 import { binding, kernelFile, type NativeEngineInfo } from "../native";
-import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench";
-import { type BenchTarget, benchCheckpoint, failingAsR1Error, loadEngine, median } from "./bench-engine";
+import { benchCheckpoint, failingAsR1Error, loadEngine, median } from "./bench-engine";
+import type { BenchContext, BenchMeasurement, BenchResult, BenchRow, BenchTarget } from "./bench-types";
 import type { FirstToken } from "./first-token";
 import { withSyntheticFolder } from "./synthetic-folder";
 

@@ -4,7 +4,6 @@ import { basename } from "node:path";
 import { layerMacs } from "../checkpoint/memory";
 import { loadSpec } from "../load-spec";
 import { binding, type NativeTimedStep } from "../native";
-import type { BenchContext, BenchResult, BenchRow } from "./bench";
 import {
   failingAsR1Error,
   larger,
@@ -14,6 +13,7 @@ import {
   median,
   timeTokens,
 } from "./bench-engine";
+import type { BenchContext, BenchResult, BenchRow } from "./bench-types";
 
 export async function benchPrefill(context: BenchContext): Promise<BenchResult> {
   const { cublas } = context.options;

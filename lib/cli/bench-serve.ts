@@ -6,9 +6,9 @@ import { EngineClient, type RequestEnd } from "../engine-client";
 import { R1Error } from "../errors";
 import { loadSpec } from "../load-spec";
 import { complete } from "../serving/stats";
-import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench";
 import { greedy, madeUpPrompt } from "./bench-engine";
 import { arrivals, type Served, summarize } from "./bench-load-pattern";
+import type { BenchContext, BenchMeasurement, BenchResult, BenchRow } from "./bench-types";
 
 const defaultConcurrency = [1, 8, 32, 64, 128];
 /** Of the arrivals: every run offers the same load. */

@@ -1,5 +1,5 @@
 /** A bench report as text. */
-import type { BenchReport, BenchRow } from "./bench";
+import type { BenchReport, BenchRow } from "./bench-types";
 import { table } from "./terminal";
 
 export function formatReport(report: BenchReport): string {

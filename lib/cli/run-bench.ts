@@ -1,7 +1,7 @@
 /** `r1 bench`: the flags of the benches. */
 import { shapes } from "../checkpoint/random";
 import { embeddedModel } from "../embedded";
-import type { BenchKind, BenchOptions } from "./bench";
+import type { BenchKind, BenchOptions } from "./bench-types";
 import { type Command, exitCodes } from "./command";
 import { byteCount, number, numbers, UsageError } from "./flags";
 import { modelFolder } from "./load";

@@ -3,7 +3,8 @@ import type { Checkpoint } from "../checkpoint/checkpoint";
 import { activationBytes, weightSize } from "../checkpoint/memory";
 import { loadSpec } from "../load-spec";
 import { binding, type NativeStepOp, type NativeTimedStep, type Precision } from "../native";
-import { type BenchTarget, failingAsR1Error, median } from "./bench-engine";
+import { failingAsR1Error, median } from "./bench-engine";
+import type { BenchTarget } from "./bench-types";
 
 /** In the order of a step. */
 export const stepOps = ["embed", "qkv", "attention", "output", "gateUp", "down", "head", "sample"] as const;

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { layerMacs, weightBytes } from "../../lib/checkpoint/memory";
 import { randomCheckpoint } from "../../lib/checkpoint/random";
-import { type BenchReport, formatReport, runBench } from "../../lib/cli/bench";
+import { formatReport, runBench } from "../../lib/cli/bench";
 import { stepBytes, stepTimes } from "../../lib/cli/bench-decode";
 import { madeUpPrompt, median } from "../../lib/cli/bench-engine";
+import type { BenchReport } from "../../lib/cli/bench-types";
 import { R1Error } from "../../lib/errors";
 
 describe("what a decode step must read", () => {
