@@ -13,14 +13,21 @@ describe("an engine's session calls", () => {
   let events: NativeEvent[];
   let seen: () => void;
 
+  /** Begins to load. */
+  let create: () => void;
+
   beforeEach(async () => {
     const checkpoint = await openCheckpoint(join(__dirname, "../fixtures/qwen2-tiny"));
-    events = [];
-    seen = () => {};
-    engine = binding().createEngine(loadSpec(checkpoint, { device: "cpu", threads: 2, contextLength: 1024 }), () => {
-      events.push(...engine.drain());
-      seen();
-    });
+    const spec = loadSpec(checkpoint, { device: "cpu", threads: 2, contextLength: 1024 });
+    create = () => {
+      events = [];
+      seen = () => {};
+      engine = binding().createEngine(spec, () => {
+        events.push(...engine.drain());
+        seen();
+      });
+    };
+    create();
   });
   afterEach(() => disposed());
 
@@ -118,6 +125,8 @@ describe("an engine's session calls", () => {
   });
 
   it("that come while it loads are answered when it is disposed before", async () => {
+    await disposed();
+    create();
     const pending = engine.sessionState(engine.createSession());
     engine.dispose();
     await expect(pending).rejects.toMatchObject({ code: "E_DISPOSED" });
