@@ -3,25 +3,25 @@
 
 namespace r1 {
 
-constexpr int kSquares = 64;  // kSquaresColumns
+using cuda::kSquaresOf;
 
 // What the first norm needs of a row: a warp takes 64 columns at a time.
 template <class T>
 R1_DEVICE void prepare_row(const cuda::EmbedArgs& a, const T* from, int64_t row) {
-  const int lane = threadIdx.x % 32, groups = (a.hidden + kSquares - 1) / kSquares;
+  const int lane = threadIdx.x % 32, groups = cuda::squares_count(a.hidden);
   T* scaled = static_cast<T*>(a.scaled) + row * a.hidden;
   for (int g = threadIdx.x / 32; g < groups; g += blockDim.x / 32) {
     float sum = 0.0f;
 #pragma unroll
-    for (int i = 0; i < kSquares / 32; ++i) {
-      const int c = g * kSquares + i * 32 + lane;
+    for (int i = 0; i < kSquaresOf / 32; ++i) {
+      const int c = g * kSquaresOf + i * 32 + lane;
       if (c >= a.hidden) break;
       const float v = to_float(from[c]);
       scaled[c] = from_float<T>(__fmul_rn(v, a.gain[c]));
       sum = fmaf(v, v, sum);
     }
     sum = warp_sum(sum);
-    if (lane == 0) a.squares[row * ((groups + 3) & ~3) + g] = sum;
+    if (lane == 0) a.squares[row * cuda::squares_pitch(groups) + g] = sum;
   }
 }
 

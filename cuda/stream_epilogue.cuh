@@ -24,11 +24,8 @@ struct HalfHead {
   }
 };
 
-constexpr int kSquares = 64;         // kSquaresColumns: those of a warpgroup
-constexpr int kEpilogueBarrier = 1;  // of the consumers, and once of the warp that reads ahead as well
-
-/** From one row of squares to the next. */
-R1_DEVICE int squares_stride(int groups) { return (groups + 3) & ~3; }
+static_assert(cuda::kSquaresOf == 64);  // the columns of a warpgroup
+constexpr int kEpilogueBarrier = 1;     // of the consumers, and once of the warp that reads ahead as well
 
 /**
  * A warp that the products do not wait for: it fetches what the epilogue needs of the tile's tokens [first, end), while
@@ -57,7 +54,7 @@ class ReadAhead {
 
   /** The order of a token's sum depends on the number of its terms alone. */
   R1_DEVICE void read_roots(int first) {
-    const int groups = (p_.norm.columns + kSquares - 1) / kSquares, stride = squares_stride(groups);
+    const int groups = cuda::squares_count(p_.norm.columns), stride = cuda::squares_pitch(groups);
     float sums[kRounds] = {};
 #pragma unroll 1
     for (int begin = 4 * (lane() % 8); begin < stride; begin += 32 * kPieces) {
@@ -162,7 +159,7 @@ class StreamEpilogue {
   R1_DEVICE void end(int first, int end) const {
     if (!p_.next.gain) return;
     named_sync(kEpilogueBarrier, kThreads);
-    const int groups = (p_.out.columns + kSquares - 1) / kSquares;
+    const int groups = cuda::squares_count(p_.out.columns);
 #pragma unroll 1
     for (int i = threadIdx.x; i < (end - first) * WARPGROUPS; i += kThreads) {
       const int tile_token = first + i / WARPGROUPS, warpgroup = i % WARPGROUPS;
@@ -172,7 +169,7 @@ class StreamEpilogue {
       float sum = 0.0f;
 #pragma unroll
       for (int w = 0; w < 4; ++w) sum = __fadd_rn(sum, shared_.squares[4 * warpgroup + w][tile_token]);
-      p_.next.squares[token * squares_stride(groups) + group] = sum;
+      p_.next.squares[token * cuda::squares_pitch(groups) + group] = sum;
     }
   }
 

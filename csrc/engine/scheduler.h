@@ -101,11 +101,11 @@ class Scheduler {
   int64_t swapped() const { return swapped_; }
   /** Prompt tokens that sessions or the prefix cache had. */
   int64_t cached_tokens() const { return cached_tokens_; }
-  /** Sequences in the order they are served, running ones first. */
   template <class F>
   void for_each_waiting(F&& visit) const {
     for (const auto& sequence : waiting_) visit(*sequence);
   }
+  /** Sequences in the order they are served, running ones first. */
   template <class F>
   void for_each(F&& visit) const {
     for (const List* list : {&running_, &waiting_}) {

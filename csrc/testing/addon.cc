@@ -34,6 +34,13 @@ Napi::Value chosen_family(const Napi::CallbackInfo& info) {
   });
 }
 
+/** (items, last slot, SMs) */
+Napi::Value worth_dealing(const Napi::CallbackInfo& info) {
+  const bool worth = cuda::worth_dealing(info[0].ToNumber().Int64Value(), info[1].ToNumber().Int32Value(),
+                                         info[2].ToNumber().Int32Value());
+  return Napi::Boolean::New(info.Env(), worth);
+}
+
 /** (key tiles of each tile, columns, blocks) → of each block its pieces in order: [column, tile, begin, end, source].
  */
 Napi::Value dealt_pieces(const Napi::CallbackInfo& info) {
@@ -101,6 +108,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("batchLimits", Napi::Function::New<batch_limits>(env));
   exports.Set("loadWithFailure", Napi::Function::New<load_with_failure>(env));
   exports.Set("dealtPieces", Napi::Function::New<dealt_pieces>(env));
+  exports.Set("worthDealing", Napi::Function::New<worth_dealing>(env));
   exports.Set("describeCuda", Napi::Function::New<cuda_description>(env));
   exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
   exports.Set("nvmlStatus", Napi::Function::New<nvml_status>(env));

@@ -74,17 +74,23 @@ void linear_residual(OpCall& call) {
   call.backend().linear_residual(params);
 }
 
-void norm_swiglu(OpCall& call) {
+/** All but the residual and what belongs to it. */
+NormSwigluParams swiglu_params(OpCall& call) {
   const Matrix* weight = call.matrix("weight");
   NormSwigluParams params{};
   params.step = &call.step();
-  params.residual = call.f32_input("residual", weight->cols);
-  params.gain = call.vector("gain");
   params.eps = call.real("eps");
   params.weight = weight;
   params.bias = call.vector("bias");
   params.out = call.act_output("out", weight->rows / 2);
   if (call.precision() == DType::kF16) params.out_scale = call.f32_output("outScale", 1);
+  return params;
+}
+
+void norm_swiglu(OpCall& call) {
+  NormSwigluParams params = swiglu_params(call);
+  params.residual = call.f32_input("residual", params.weight->cols);
+  params.gain = call.vector("gain");
   call.backend().norm_swiglu(params);
 }
 
@@ -148,17 +154,10 @@ void residual_norm_linear(OpCall& call) {
 
 void residual_norm_swiglu(OpCall& call) {
   const LinearResidualParams before = residual_before_norm(call);
-  const Matrix* weight = call.matrix("weight");
-  NormSwigluParams params{};
-  params.step = &call.step();
+  NormSwigluParams params = swiglu_params(call);
   params.residual = before.residual;
   params.gain = before.next.gain;
-  params.eps = call.real("eps");
   params.prepared = before.next;
-  params.weight = weight;
-  params.bias = call.vector("bias");
-  params.out = call.act_output("out", weight->rows / 2);
-  if (call.precision() == DType::kF16) params.out_scale = call.f32_output("outScale", 1);
   call.backend().norm_swiglu(params);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { testAddon } from "../support/test-addon";
 
-const { dealtPieces } = testAddon();
+const { dealtPieces, worthDealing } = testAddon();
 
 interface Case {
   name: string;
@@ -70,4 +70,17 @@ describe.each(cases)("tiles dealt to blocks: $name", ({ tiles, columns, blocks, 
     const mean = (columns * tiles.reduce((a, b) => a + b, 0)) / blocks;
     expect(Math.max(...work)).toBeLessThanOrEqual(mean + slack);
   });
+});
+
+// Items are tiles times columns; the columns of a KV head are as many as its query heads where tiles are full.
+it.each([
+  { name: "7B, 2048 rows after 28672", items: 16 * 28, lastSlot: 30_719, dealt: true },
+  { name: "1.5B, 2048 rows after 4096", items: 16 * 12, lastSlot: 6143, dealt: true },
+  { name: "1.5B, 2048 rows that end before", items: 16 * 12, lastSlot: 6015, dealt: false },
+  { name: "7B, the first 2048 rows", items: 16 * 28, lastSlot: 2047, dealt: false },
+  { name: "as many items as SMs", items: 132, lastSlot: 100_000, dealt: false },
+  { name: "700 rows of 7B at 8900 beside 150 (attention.test.ts)", items: (6 + 2) * 28, lastSlot: 8899, dealt: true },
+  { name: "300 rows of 9/3 heads at 9000 and 40 prompts (there)", items: (3 + 40) * 9, lastSlot: 8999, dealt: true },
+])("deals to 132 SMs where it pays: $name", ({ items, lastSlot, dealt }) => {
+  expect(worthDealing(items, lastSlot, 132)).toBe(dealt);
 });

@@ -360,6 +360,8 @@ export interface TestAddon {
    * [column, tile, begin, end, the block with the keys before or -1].
    */
   dealtPieces(keyTiles: Int32Array, columns: number, blocks: number): [number, number, number, number, number][][];
+  /** attention_deal.h: whether a step of so many items, the longest of which ends at `lastSlot`, is dealt to the SMs. */
+  worthDealing(items: number, lastSlot: number, sms: number): boolean;
   /** Elements [first, first + count) of csrc/backend/random_weights.h, before rounding to a stored type. */
   randomValues(seed: number, scale: number, first: number, count: number): Float32Array;
   /** csrc/backend/sample_math.h. */

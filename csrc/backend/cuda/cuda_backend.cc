@@ -151,7 +151,6 @@ void CudaBackend::norm_linear(const NormLinearParams& p) {
                .x = x.data,
                .x_type = op_.act,
                .ldx = x.ld,
-               .x_scale = nullptr,
                .prepared = x.prepared,
                .norm_eps = p.eps,
                .w = &w,
@@ -159,9 +158,7 @@ void CudaBackend::norm_linear(const NormLinearParams& p) {
                .y = p.out,
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kStore,
-               .act = op_.act,
-               .next = {},
-               .rope = {}});
+               .act = op_.act});
 }
 
 void CudaBackend::rope_append(const RopeAppendParams& p) {
@@ -179,7 +176,6 @@ void CudaBackend::norm_qkv(const NormLinearParams& p, const RopeAppendParams& ro
                .x = prepared.scaled,
                .x_type = op_.act,
                .ldx = w.cols,
-               .x_scale = nullptr,
                .prepared = prepared,
                .norm_eps = p.eps,
                .w = &w,
@@ -188,7 +184,6 @@ void CudaBackend::norm_qkv(const NormLinearParams& p, const RopeAppendParams& ro
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kRopeAppend,
                .act = op_.act,
-               .next = {},
                .rope = {.step = step_.arrays(),
                         .kv = planes_of(*rope.kv, rope.layer),
                         .rotations = rotations(op_, rope, options_.max_rows),
@@ -207,16 +202,13 @@ void CudaBackend::linear_residual(const LinearResidualParams& p) {
                .x_type = op_.act,
                .ldx = w.cols,
                .x_scale = p.x_scale,
-               .prepared = {},
-               .norm_eps = 0,
                .w = &w,
                .bias = p.bias,
                .y = p.residual,
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kAddResidual,
                .act = op_.act,
-               .next = wanted(*p.step, p.next),
-               .rope = {}});
+               .next = wanted(*p.step, p.next)});
 }
 
 void CudaBackend::norm_swiglu(const NormSwigluParams& p) {
@@ -228,7 +220,6 @@ void CudaBackend::norm_swiglu(const NormSwigluParams& p) {
                   .x = x.data,
                   .x_type = op_.act,
                   .ldx = x.ld,
-                  .x_scale = nullptr,
                   .prepared = x.prepared,
                   .norm_eps = p.eps,
                   .w = &w,
@@ -236,9 +227,7 @@ void CudaBackend::norm_swiglu(const NormSwigluParams& p) {
                   .y = p.out,
                   .ldy = inner,
                   .epilogue = LinearEpilogue::kSwiglu,
-                  .act = op_.act,
-                  .next = {},
-                  .rope = {}};
+                  .act = op_.act};
   if (op_.act != DType::kF16) return linear_.run(call);
   // The product may exceed what fp16 holds: it is made from float32 sums, then scaled row by row. The sums come in the
   // order of the stored rows; the bias is added with them put together.
@@ -261,17 +250,11 @@ void CudaBackend::head(const HeadParams& p) {
                .x = x.data,
                .x_type = op_.act,
                .ldx = x.ld,
-               .x_scale = nullptr,
-               .prepared = {},
-               .norm_eps = 0,
                .w = &w,
-               .bias = nullptr,
                .y = p.logits,
                .ldy = w.rows,
                .epilogue = LinearEpilogue::kStoreF32,
-               .act = op_.act,
-               .next = {},
-               .rope = {}});
+               .act = op_.act});
 }
 
 void CudaBackend::sample(const SampleParams& p) { cuda::sample(op_, p); }

@@ -36,6 +36,11 @@ struct KvPlanes {
   int64_t k_offset, v_offset;  // of the layer's K and V in a block, each [kv_head][64][head_dim]
 };
 
+/** Of a row of NormInput's squares (backend.h): columns that one is of, how many, and from one row to the next. */
+constexpr int kSquaresOf = 64;
+R1_HOST_DEVICE constexpr int squares_count(int hidden) { return (hidden + kSquaresOf - 1) / kSquaresOf; }
+R1_HOST_DEVICE constexpr int squares_pitch(int count) { return (count + 3) & ~3; }
+
 struct EmbedArgs {
   StepArrays step;
   const void* table;  // [vocab][ld]

@@ -14,18 +14,18 @@ struct LinearCall {
   int rows;       // T
   const void* x;  // [T][ldx] of x_type, 16-byte aligned rows
   DType x_type;
-  int64_t ldx;           // elements
-  const float* x_scale;  // [T] x is x · x_scale[t]; null for 1
-  NormInput prepared;    // x is its `scaled`, yet to be divided by the root of the mean square; or null
-  float norm_eps;
-  const CudaMatrix* w;  // [N][K]
-  const float* bias;    // [N] (kGateUp: gate, then up) or null
-  void* y;              // [T][ldy]: see LinearEpilogue; kStore and kStoreF32 of a kGateUp matrix give its stored rows
-  int64_t ldy;          // elements
+  int64_t ldx;                     // elements
+  const float* x_scale = nullptr;  // [T] x is x · x_scale[t]; null for 1
+  NormInput prepared = {};         // x is its `scaled`, yet to be divided by the root of the mean square; or null
+  float norm_eps = 0;
+  const CudaMatrix* w;          // [N][K]
+  const float* bias = nullptr;  // [N] (kGateUp: gate, then up) or null
+  void* y;      // [T][ldy]: see LinearEpilogue; kStore and kStoreF32 of a kGateUp matrix give its stored rows
+  int64_t ldy;  // elements
   LinearEpilogue epilogue;
-  DType act;        // of y where the epilogue stores act; the same as x_type
-  NormInput next;   // kAddResidual: to be left for the next norm, or null
-  RopeAppend rope;  // kRopeAppend
+  DType act;             // of y where the epilogue stores act; the same as x_type
+  NormInput next = {};   // kAddResidual: to be left for the next norm, or null
+  RopeAppend rope = {};  // kRopeAppend
 };
 
 /** Whether steps of this class leave and take NormInputs, and do RoPE and the append with the product before. */

@@ -26,6 +26,8 @@ KvPlanes planes_of(const KvPool& pool, int layer) {
           .v_offset = pool.layout.v_offset(layer)};
 }
 
+static_assert(kSquaresOf == kSquaresColumns && squares_pitch(squares_count(200)) == squares_stride(200));
+
 void embed(OpContext& op, const EmbedParams& p) {
   const CudaMatrix& table = as_cuda(p.table);
   const bool fused = fuses_norms(op.launch.family(), op.act, p.step->numeric_class) && p.step->rows <= kMaxDecodeRows;

@@ -89,8 +89,10 @@ void Uploader::vector(const WeightParts& parts, CUdeviceptr to) {
 void Uploader::add(const WeightParts& parts, MatrixRole role, DType dtype, int64_t ld, CUdeviceptr to) {
   try {
     const int64_t row_bytes = ld * dtype_size(dtype);
-    R1_CHECK(row_bytes <= kStageBytes / (2 * kGateUpGroup), ErrorCode::kUnsupported,
-             "the weight " + parts.name + " has rows of " + std::to_string(row_bytes) + " bytes, which is too long.");
+    constexpr int64_t kMostRowBytes = kStageBytes / (2 * kGateUpGroup);
+    R1_CHECK(row_bytes <= kMostRowBytes, ErrorCode::kUnsupported,
+             "the weight " + parts.name + " has rows of " + std::to_string(row_bytes) + " bytes on a GPU, of at most " +
+                 std::to_string(kMostRowBytes) + ". Use device \"cpu\" for this model.");
     std::vector<int64_t> part_rows;
     part_rows.reserve(parts.parts.size());
     for (const auto& part : parts.parts) part_rows.push_back(part->rows);
