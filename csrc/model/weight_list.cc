@@ -103,8 +103,7 @@ Weights load_weights(Backend& backend, const std::vector<WeightSpec>& specs, con
       done.bytes += vector->bytes;
       weights.vectors_[spec.name] = std::move(vector);
     } else {
-      const MatrixRole role = spec.kind == WeightKind::kGateUp ? MatrixRole::kGateUp : MatrixRole::kLinear;
-      auto matrix = backend.load_matrix(found->second, role);
+      auto matrix = backend.load_matrix(found->second, spec.role);
       done.bytes += matrix->bytes;
       weights.matrices_[spec.name] = std::move(matrix);
     }

@@ -53,6 +53,7 @@ struct LinearStreamParams {
   LinearOutput out;
   int32_t k_blocks;  // ceil(K / 64)
   int32_t stages;    // of the ring
+  int32_t packed;    // the weights are (matrix.h)
   NormScaling norm;
   NormPreparation next;
   RopeAppend rope;
@@ -64,6 +65,7 @@ struct LinearTileParams {
   int32_t k_blocks;     // ceil(K / 64)
   int32_t stored_rows;  // of the weights
   int32_t band;         // token tiles that share a weight tile while it is in the cache
+  int32_t packed;       // the weights are (matrix.h)
 };
 
 /** linear_sm80_* and linear_sm75_*. */
