@@ -25,13 +25,17 @@ struct HalfHead {
 };
 
 static_assert(cuda::kSquaresOf == 64);  // the columns of a warpgroup
-constexpr int kEpilogueBarrier = 1;     // of the consumers, and once of the warp that reads ahead as well
+constexpr int kReadAheadBarrier = 1;    // of the consumers and the warp that reads ahead
+constexpr int kSquaresBarrier = 2;      // of the consumers
+
+/** What becomes of a tile's sums. A kernel of its own for each: what an SM has to fetch of its code counts. */
+enum class StreamEnd { kStore, kResidual, kSwiglu, kRope };
 
 /**
  * A warp that the products do not wait for: it fetches what the epilogue needs of the tile's tokens [first, end), while
  * x is on its way.
  */
-template <int TN, int WARPGROUPS>
+template <int TN, int WARPGROUPS, StreamEnd END>
 class ReadAhead {
  public:
   R1_DEVICE ReadAhead(const LinearStreamParams& p, StreamShared<TN, WARPGROUPS>& shared, int first, int end)
@@ -39,11 +43,11 @@ class ReadAhead {
 
   R1_DEVICE void run() {
     if (!p_.norm.squares) return;
-    if (p_.out.epilogue == LinearEpilogue::kRopeAppend) place_rows();
+    if (END == StreamEnd::kRope) place_rows();
     pdl_wait();
 #pragma unroll 1
     for (int first = first_; first < end_; first += kTokens * kRounds) read_roots(first);
-    named_arrive(kEpilogueBarrier, 128 * WARPGROUPS + 32);
+    named_arrive(kReadAheadBarrier, 128 * WARPGROUPS + 32);
   }
 
  private:
@@ -120,110 +124,201 @@ class ReadAhead {
   const int first_, end_;
 };
 
-/** For the consumers of a block, each with two rows of the weights and, of every group of 8 tokens, two tokens. */
-template <int TN, int WARPGROUPS>
+/**
+ * For the consumers of a block, each with two rows of the weights, 8 apart, and of every group of 8 tokens two tokens.
+ * A `rehearsal` does all but read and write memory.
+ */
+template <int TN, int WARPGROUPS, StreamEnd END>
 class StreamEpilogue {
   static constexpr int kThreads = 128 * WARPGROUPS;
 
  public:
-  R1_DEVICE StreamEpilogue(const LinearStreamParams& p, StreamShared<TN, WARPGROUPS>& shared)
-      : p_(p), shared_(shared), half_(p.rope, unit()), pair_(make_pair(p, half_)) {
-    if (p.next.gain) {
-      gain_.x = pair_.column() < p.out.columns ? p.next.gain[pair_.column()] : 0.0f;
-      gain_.y = pair_.column() + 8 < p.out.columns ? p.next.gain[pair_.column() + 8] : 0.0f;
+  /** Of two tokens: the residual of both columns, or cosine and sine. */
+  struct Terms {
+    float2 of[2];
+  };
+
+  R1_DEVICE StreamEpilogue(const LinearStreamParams& p, StreamShared<TN, WARPGROUPS>& shared, int tile, bool rehearsal)
+      : p_(p),
+        shared_(shared),
+        tile_(tile),
+        rows_(rehearsal ? 0 : p.out.rows - static_cast<int>(blockIdx.y) * TN),
+        half_(p.rope, tile * WARPGROUPS + warp() / 4) {
+    const int row = tile * 64 * WARPGROUPS + warp() * 16 + lane() / 4;
+    int second = row + 8;
+    column_ = row;
+    if (END == StreamEnd::kSwiglu) {
+      column_ = row / 16 * 8 + row % 16;
+      second = column_ + p.out.columns;
+    } else if (END == StreamEnd::kRope) {
+      column_ = half_.head * p.rope.head_dim + dimension();
+      second = column_ + p.rope.head_dim / 2;
+    }
+    first_ = column_ < p.out.columns;
+    second_ = END == StreamEnd::kSwiglu ? first_ : second < p.out.columns;
+    if (p.out.bias) bias_ = make_float2(first_ ? p.out.bias[column_] : 0.0f, second_ ? p.out.bias[second] : 0.0f);
+    if (END == StreamEnd::kResidual && p.next.gain) {
+      gain_ = make_float2(first_ ? p.next.gain[column_] : 0.0f, second_ ? p.next.gain[column_ + 8] : 0.0f);
     }
   }
 
-  /** Before the other methods, by all consumers: waits for what was read ahead. */
+  /** Before finish(), by all consumers: waits for what was read ahead. */
   R1_DEVICE void sync() const {
-    if (p_.norm.squares) named_sync(kEpilogueBarrier, kThreads + 32);
+    if (p_.norm.squares) named_sync(kReadAheadBarrier, kThreads + 32);
   }
 
-  /** The residual, or cosine and sine, of a token of this thread. */
-  R1_DEVICE float2 term(int token) const {
-    if (!rope()) return pair_.residual(global(token));
-    if (!rotated() || global(token) >= p_.out.rows) return make_float2(1.0f, 0.0f);
-    const float2* rotations = reinterpret_cast<const float2*>(p_.rope.rotations);
-    return __ldcg(rotations + int64_t{global(token)} * (p_.rope.head_dim / 2) + dimension());
+  /** Of tokens 8 · group + 2 · (lane % 4) and the one behind. After pdl_wait(). */
+  R1_DEVICE Terms terms(int group) const {
+    Terms terms;
+#pragma unroll
+    for (int j = 0; j < 2; ++j) terms.of[j] = term(group * 8 + lane() % 4 * 2 + j);
+    return terms;
   }
 
-  /** The sums of a token of this thread: of its row, and of the one 8 below. By all lanes at once. */
-  R1_DEVICE void finish(int token, float a, float b, float2 term) {
-    const float scale = p_.norm.squares ? shared_.roots[in_tile(token)] : pair_.scale(global(token));
-    if (rope()) return append(token, pair_.sums(a, b, scale), term);
-    const float2 y = pair_.finish(global(token), a, b, term, scale);
-    if (p_.next.gain) prepare(token, y);
+  /** d: (row, token), (row, token + 1), (row + 8, token), (row + 8, token + 1). By all lanes at once. */
+  R1_DEVICE void finish(int group, const float (&d)[4], const Terms& terms) {
+    float2 v[2];
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const float scale = scale_of(group * 8 + lane() % 4 * 2 + j);
+      v[j] = make_float2(__fadd_rn(__fmul_rn(d[j], scale), bias_.x), __fadd_rn(__fmul_rn(d[2 + j], scale), bias_.y));
+    }
+    if (END == StreamEnd::kSwiglu) {
+      store_pairs(static_cast<bf16*>(p_.out.y), p_.out.ldy, group, swiglu(v[0].x, v[0].y), swiglu(v[1].x, v[1].y), 0);
+    } else if (END == StreamEnd::kRope) {
+      append(group, v, terms);
+    } else if (END == StreamEnd::kResidual) {
+      add_residual(group, v, terms);
+    } else if (p_.out.epilogue == LinearEpilogue::kStoreF32) {
+      store_f32(group, v);
+    } else {
+      store_columns(static_cast<bf16*>(p_.out.y), p_.out.ldy, group, v);
+    }
   }
 
-  /** After the last token, by all consumers. */
+  /** After the last group, by all consumers. */
   R1_DEVICE void end(int first, int end) const {
-    if (!p_.next.gain) return;
-    named_sync(kEpilogueBarrier, kThreads);
+    if (END != StreamEnd::kResidual || !p_.next.gain) return;
+    named_sync(kSquaresBarrier, kThreads);
     const int groups = cuda::squares_count(p_.out.columns);
 #pragma unroll 1
     for (int i = threadIdx.x; i < (end - first) * WARPGROUPS; i += kThreads) {
       const int tile_token = first + i / WARPGROUPS, warpgroup = i % WARPGROUPS;
-      const int64_t token = blockIdx.y * TN + tile_token;
-      const int group = blockIdx.x * WARPGROUPS + warpgroup;
-      if (token >= p_.out.rows || group >= groups) continue;
+      const int group = tile_ * WARPGROUPS + warpgroup;
       float sum = 0.0f;
 #pragma unroll
       for (int w = 0; w < 4; ++w) sum = __fadd_rn(sum, shared_.squares[4 * warpgroup + w][tile_token]);
-      p_.next.squares[token * cuda::squares_pitch(groups) + group] = sum;
+      if (tile_token < rows_ && group < groups) {
+        p_.next.squares[global(tile_token) * cuda::squares_pitch(groups) + group] = sum;
+      }
     }
   }
 
  private:
   static R1_DEVICE int warp() { return threadIdx.x / 32; }
   static R1_DEVICE int lane() { return threadIdx.x % 32; }
-  static R1_DEVICE int unit() { return blockIdx.x * WARPGROUPS + warp() / 4; }
-  /** Of a token of this thread, by its place in the tile less 2 · (lane % 4). */
-  static R1_DEVICE int in_tile(int token) { return token + lane() % 4 * 2; }
-  static R1_DEVICE int global(int token) { return blockIdx.y * TN + in_tile(token); }
-
-  static R1_DEVICE PairEpilogue<bf16> make_pair(const LinearStreamParams& p, const HalfHead& half) {
-    if (p.out.epilogue != LinearEpilogue::kRopeAppend) {
-      return {p.out, static_cast<int>(blockIdx.x) * 64 * WARPGROUPS + warp() * 16 + lane() / 4};
-    }
-    const int column = half.head * p.rope.head_dim + dimension(half);
-    return {p.out, column, column + p.rope.head_dim / 2};
-  }
-  static R1_DEVICE int dimension(const HalfHead& half) { return half.part * 32 + warp() % 4 * 8 + lane() / 4; }
-  R1_DEVICE int dimension() const { return dimension(half_); }
-
-  R1_DEVICE bool rope() const { return p_.out.epilogue == LinearEpilogue::kRopeAppend; }
+  static R1_DEVICE int64_t global(int token) { return int64_t{blockIdx.y} * TN + token; }
+  R1_DEVICE int dimension() const { return half_.part * 32 + warp() % 4 * 8 + lane() / 4; }
   R1_DEVICE bool rotated() const { return half_.head < p_.rope.heads + p_.rope.kv_heads; }
-  R1_DEVICE void append(int token, float2 v, float2 rotation) const {
-    bf16* to = global(token) < p_.out.rows ? shared_.rows[warp() / 4][in_tile(token)] : nullptr;
-    if (!to) return;
-    if (rotated()) {
-      const float c = rotation.x, s = rotation.y;
-      v = make_float2(__fmaf_rn(v.x, c, -__fmul_rn(v.y, s)), __fmaf_rn(v.y, c, __fmul_rn(v.x, s)));
-    }
-    to[dimension()] = from_float<bf16>(v.x);
-    to[dimension() + p_.rope.head_dim / 2] = from_float<bf16>(v.y);
+
+  R1_DEVICE float scale_of(int token) const {
+    if (p_.norm.squares) return shared_.roots[token];
+    return p_.out.x_scale && token < rows_ ? __ldcg(p_.out.x_scale + global(token)) : 1.0f;
   }
 
-  /** y: what has become of the residual of a token, in two columns. */
-  R1_DEVICE void prepare(int token, float2 y) {
-    if (global(token) < p_.out.rows) {
-      bf16* to = static_cast<bf16*>(p_.next.scaled) + int64_t{global(token)} * p_.out.columns + pair_.column();
-      if (pair_.column() < p_.out.columns) to[0] = from_float<bf16>(__fmul_rn(y.x, gain_.x));
-      if (pair_.column() + 8 < p_.out.columns) to[8] = from_float<bf16>(__fmul_rn(y.y, gain_.y));
+  R1_DEVICE float2 term(int token) const {
+    float2 v = {0.0f, 0.0f};
+    if (END == StreamEnd::kResidual) {
+      const float* y = static_cast<const float*>(p_.out.y) + global(token) * p_.out.ldy + column_;
+      if (token < rows_ && first_) v.x = __ldcg(y);
+      if (token < rows_ && second_) v.y = __ldcg(y + 8);
+    } else if (END == StreamEnd::kRope) {
+      v.x = 1.0f;
+      const float2* rotations = reinterpret_cast<const float2*>(p_.rope.rotations);
+      if (rotated() && token < rows_) v = __ldcg(rotations + global(token) * (p_.rope.head_dim / 2) + dimension());
     }
-    float sum = __fmaf_rn(y.y, y.y, __fmul_rn(y.x, y.x));
+    return v;
+  }
+
+  R1_DEVICE void store_f32(int group, const float2 (&v)[2]) const {
 #pragma unroll
-    for (int offset = 4; offset < 32; offset *= 2) {  // over the lanes that share the token
-      sum = __fadd_rn(sum, __shfl_xor_sync(~0u, sum, offset));
+    for (int j = 0; j < 2; ++j) {
+      const int token = group * 8 + lane() % 4 * 2 + j;
+      float* y = static_cast<float*>(p_.out.y) + global(token) * p_.out.ldy + column_;
+      if (token < rows_ && first_) y[0] = v[j].x;
+      if (token < rows_ && second_) y[8] = v[j].y;
     }
-    if (lane() < 4) shared_.squares[warp()][in_tile(token)] = sum;
+  }
+
+  /** One value of both tokens: a row of the fragment, turned so that a thread has two columns of one token. */
+  R1_DEVICE void store_pairs(bf16* y, int64_t ldy, int group, float a, float b, int offset) const {
+    const uint32_t pair = transpose_8x8(pack2<bf16>(a, b));
+    const int token = group * 8 + lane() / 4, column = column_ - lane() / 4 + offset + lane() % 4 * 2;
+    bf16* to = y + global(token) * ldy + column;
+    if (ldy % 2 == 0) {
+      if (token < rows_ && column + 1 < p_.out.columns) *reinterpret_cast<uint32_t*>(to) = pair;
+    } else if (token < rows_ && column + 1 < p_.out.columns) {
+      to[1] = bf16{static_cast<uint16_t>(pair >> 16)};
+    }
+    const bool odd = column + 1 == p_.out.columns || (ldy % 2 != 0 && column < p_.out.columns);
+    if (token < rows_ && odd) to[0] = bf16{static_cast<uint16_t>(pair)};
+  }
+  R1_DEVICE void store_columns(bf16* y, int64_t ldy, int group, const float2 (&v)[2]) const {
+    store_pairs(y, ldy, group, v[0].x, v[1].x, 0);
+    store_pairs(y, ldy, group, v[0].y, v[1].y, 8);
+  }
+
+  R1_DEVICE void append(int group, float2 (&v)[2], const Terms& terms) const {
+    if (rotated()) {
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const float c = terms.of[j].x, s = terms.of[j].y;
+        v[j] = make_float2(__fmaf_rn(v[j].x, c, -__fmul_rn(v[j].y, s)), __fmaf_rn(v[j].y, c, __fmul_rn(v[j].x, s)));
+      }
+    }
+    const uint32_t low = transpose_8x8(pack2<bf16>(v[0].x, v[1].x));
+    const uint32_t high = transpose_8x8(pack2<bf16>(v[0].y, v[1].y));
+    const int token = group * 8 + lane() / 4;
+    bf16* to = token < rows_ ? shared_.rows[warp() / 4][token] : nullptr;
+    if (!to) return;
+    to += half_.part * 32 + warp() % 4 * 8 + lane() % 4 * 2;
+    *reinterpret_cast<uint32_t*>(to) = low;
+    *reinterpret_cast<uint32_t*>(to + p_.rope.head_dim / 2) = high;
+  }
+
+  R1_DEVICE void add_residual(int group, float2 (&v)[2], const Terms& terms) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      v[j].x = first_ ? __fadd_rn(terms.of[j].x, v[j].x) : 0.0f;
+      v[j].y = second_ ? __fadd_rn(terms.of[j].y, v[j].y) : 0.0f;
+    }
+    store_f32(group, v);
+    if (!p_.next.gain) return;
+    float sums[2];
+#pragma unroll
+    for (int j = 0; j < 2; ++j) sums[j] = __fmaf_rn(v[j].y, v[j].y, __fmul_rn(v[j].x, v[j].x));
+#pragma unroll
+    for (int offset = 4; offset < 32; offset *= 2) {  // over the lanes that share the tokens
+#pragma unroll
+      for (int j = 0; j < 2; ++j) sums[j] = __fadd_rn(sums[j], __shfl_xor_sync(~0u, sums[j], offset));
+    }
+    if (lane() < 4) {
+#pragma unroll
+      for (int j = 0; j < 2; ++j) shared_.squares[warp()][group * 8 + lane() * 2 + j] = sums[j];
+    }
+#pragma unroll
+    for (int j = 0; j < 2; ++j) v[j] = make_float2(__fmul_rn(v[j].x, gain_.x), __fmul_rn(v[j].y, gain_.y));
+    store_columns(static_cast<bf16*>(p_.next.scaled), p_.out.columns, group, v);
   }
 
   const LinearStreamParams& p_;
   StreamShared<TN, WARPGROUPS>& shared_;
+  const int tile_;
+  const int rows_;  // of this tile of tokens that count
   const HalfHead half_;
-  const PairEpilogue<bf16> pair_;
-  float2 gain_ = {0.0f, 0.0f};
+  int column_;
+  bool first_, second_;
+  float2 bias_ = {0.0f, 0.0f}, gain_ = {0.0f, 0.0f};
 };
 
 }  // namespace r1

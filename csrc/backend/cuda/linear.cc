@@ -62,6 +62,20 @@ LinearOutput output_of(const LinearCall& call) {
 
 const void* weights(const CudaMatrix& w) { return w.memory.data(); }
 
+/** The end of a streaming kernel's name. */
+const char* stream_end(LinearEpilogue epilogue) {
+  switch (epilogue) {
+    case LinearEpilogue::kAddResidual:
+      return "_residual";
+    case LinearEpilogue::kSwiglu:
+      return "_swiglu";
+    case LinearEpilogue::kRopeAppend:
+      return "_rope";
+    default:
+      return "_store";
+  }
+}
+
 int32_t k_blocks(const CudaMatrix& w) { return static_cast<int32_t>((w.cols + 63) / 64); }
 
 }  // namespace
@@ -125,13 +139,15 @@ void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& pla
       .k_blocks = k_blocks(w),
       .stages = plan.stages,
       .packed = w.packed ? 1 : 0,
+      .tiles = static_cast<int32_t>((w.stored_rows + plan.tile_rows - 1) / plan.tile_rows),
+      .claims = context_.workspace_as<unsigned>(Workspace::kLinearCounters, kMaxSplitTiles),
       .norm = {.squares = call.prepared.squares,
                .columns = static_cast<int32_t>(w.cols),
                .share = 1.0f / static_cast<float>(w.cols),
                .eps = call.norm_eps},
       .next = {.gain = call.next.gain, .scaled = call.next.scaled, .squares = call.next.squares},
       .rope = call.rope};
-  context_.launch(context_.kernel(plan.kernel), plan.launch, w_map, x_map, params);
+  context_.launch(context_.kernel(plan.kernel + stream_end(call.epilogue)), plan.launch, w_map, x_map, params);
 }
 
 void LinearLauncher::launch_tile(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {

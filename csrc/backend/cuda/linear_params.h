@@ -54,6 +54,8 @@ struct LinearStreamParams {
   int32_t k_blocks;  // ceil(K / 64)
   int32_t stages;    // of the ring
   int32_t packed;    // the weights are (matrix.h)
+  int32_t tiles;     // of weight rows
+  unsigned* claims;  // [2] zero between launches: tiles taken beyond each block's first, and blocks that are done
   NormScaling norm;
   NormPreparation next;
   RopeAppend rope;

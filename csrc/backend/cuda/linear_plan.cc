@@ -65,23 +65,20 @@ int decode_tokens(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 3
 constexpr int blocks_per_sm(int blocks) { return 228 * 1024 / blocks - 1024; }
 
 /**
- * Weight rows of a tile that has all of K. Many tokens make x as heavy as the weights, so that taller tiles, which read
- * it less often, are better. With few tokens the least tile of which all blocks are resident at once: a second round
- * begins with empty rings.
+ * Blocks of the streaming kernel on an SM. Three where that is enough for all tiles: those of the next kernel find room
+ * as they end. One that takes tile after tile, with all the loads in flight that fit, where tiles are more, and where
+ * they are so few that each has an SM.
  */
-int stream_rows(const LinearShape& shape, int tokens, int sm_count) {
-  if (tokens == 64) return 128;
-  const int64_t resident = int64_t{2} * sm_count;
-  if (shape.paired || ceil_div(shape.stored_rows, 64) <= int64_t{3} * sm_count) return 64;
-  if (ceil_div(shape.stored_rows, 128) <= resident) return 128;
-  return ceil_div(shape.stored_rows, 192) <= resident ? 192 : 64;
+int stream_blocks_per_sm(int splits, int64_t tiles, int sm_count) {
+  if (splits > 1) return 2;
+  return tiles > sm_count && tiles <= int64_t{3} * sm_count ? 3 : 1;
 }
 
 LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device, LinearPlan plan) {
   const int tokens = decode_tokens(shape.rows);
   const bool decode = shape.numeric_class == NumericClass::kDecode;
   plan.splits = decode ? decode_splits(shape.stored_rows, shape.k) : 1;
-  plan.tile_rows = plan.splits == 1 ? stream_rows(shape, tokens, device.sm_count) : kDecodeTileRows;
+  plan.tile_rows = kDecodeTileRows;
   const bool tall = plan.tile_rows > kDecodeTileRows;
   plan.tile_tokens = tokens;
   const int stage_blocks = tokens == 64 || tall ? 1 : 2;  // of 64 values of K
@@ -90,15 +87,16 @@ LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device,
   const int groups = tokens / 8;
   const int inbox_bytes =
       plan.splits > 1 ? plan.splits * static_cast<int>(ceil_div(groups, plan.splits)) * threads * 16 : 0;
-  // A few blocks that stream all of K alone need all the loads in flight that fit.
-  const bool alone = plan.splits == 1 && ceil_div(shape.stored_rows, plan.tile_rows) <= device.sm_count;
+  const int64_t tiles = ceil_div(shape.stored_rows, plan.tile_rows);
   // Barriers, and what the epilogue's threads tell each other: of each token a root, a row and sums of each warp.
-  const int static_bytes = 264 + tokens * (4 + 12 * (plan.tile_rows / 64) + plan.tile_rows / 4);
-  const int budget = blocks_per_sm(alone && !decode ? 1 : plan.splits > 1 || tall ? 2 : 3) - static_bytes;
+  const int static_bytes = 328 + tokens * (4 + 12 * (plan.tile_rows / 64) + plan.tile_rows / 4);
+  const int per_sm = stream_blocks_per_sm(plan.splits, tiles, device.sm_count);
+  const int budget = blocks_per_sm(per_sm) - static_bytes;
   constexpr int kAlign = 1024;
   plan.stages = std::clamp((budget - kAlign - inbox_bytes) / stage_bytes, 2, 16);
   plan.kernel += "_t" + std::to_string(tokens) + "_m" + std::to_string(plan.tile_rows);
-  plan.launch.grid_x = static_cast<unsigned>(ceil_div(shape.stored_rows, plan.tile_rows));
+  const int64_t places = plan.splits > 1 || shape.paired ? tiles : int64_t{per_sm} * device.sm_count;
+  plan.launch.grid_x = static_cast<unsigned>(std::min(tiles, places));
   plan.launch.grid_y = static_cast<unsigned>(ceil_div(shape.rows, tokens));
   plan.launch.grid_z = plan.launch.cluster_z = static_cast<unsigned>(plan.splits);
   plan.launch.block = static_cast<unsigned>(threads + 64);
