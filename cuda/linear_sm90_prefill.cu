@@ -43,8 +43,7 @@ R1_DEVICE void produce(const TensorMap& x, const TensorMap& weights, const Linea
   const uint64_t x_policy = l2_evict_last(), weight_policy = l2_evict_normal();
   auto load_weights = [&](int tile, int k, int stage) {
     barrier_expect(full + 8 * stage, kStageBytes);
-    tensor_load_weights(ring + stage * kStageBytes + kTokenBytes, &weights, k, tile * BN, p.packed, full + 8 * stage,
-                        weight_policy);
+    tensor_load(ring + stage * kStageBytes + kTokenBytes, &weights, k * 64, tile * BN, full + 8 * stage, weight_policy);
   };
   auto load_x = [&](int tile, int k, int stage) {
     tensor_load(ring + stage * kStageBytes, &x, k * 64, tile * kTileTokens, full + 8 * stage, x_policy);

@@ -64,12 +64,12 @@ R1_DEVICE void produce(const TensorMap& weights, const TensorMap& x, const Linea
 #pragma unroll
     for (int q = 0; q < KS; q++) {
       const uint32_t to = ring + stage * Tile::kStageBytes + q * Tile::kWeightBytes;
-      const int block = k.first_block + step * KS + q;
+      const int column = (k.first_block + step * KS + q) * 64;
       if (END == StreamEnd::kRope) {
         const HalfHead half(p.rope, tile * WARPGROUPS);
-        tensor_load_pairs(to, &weights, block * 64, half.part * 4, half.head, full + 8 * stage, weight_policy);
+        tensor_load_pairs(to, &weights, column, half.part * 4, half.head, full + 8 * stage, weight_policy);
       } else {
-        tensor_load_weights(to, &weights, block, tile * Tile::kRows, p.packed, full + 8 * stage, weight_policy);
+        tensor_load(to, &weights, column, tile * Tile::kRows, full + 8 * stage, weight_policy);
       }
     }
   };

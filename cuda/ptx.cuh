@@ -246,16 +246,6 @@ R1_DEVICE void tensor_load(uint32_t to, const TensorMap* map, int column, int ro
       : "memory");
 }
 
-/** Copies a box of 64 columns of weights, which are block `block` of them (TensorMapCache::get_weights). */
-R1_DEVICE void tensor_load_weights(uint32_t to, const TensorMap* map, int block, int row, bool packed, uint32_t barrier,
-                                   uint64_t policy) {
-  asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%3, %4, "
-      "%5}], [%2], %6;" ::"r"(to),
-      "l"(map), "r"(barrier), "r"(packed ? 0 : block * 64), "r"(row), "r"(packed ? block : 0), "l"(policy)
-      : "memory");
-}
-
 /** Copies the map's box of pairs of rows (tensor_map.h) at (column, group of pairs, head) to shared memory. */
 R1_DEVICE void tensor_load_pairs(uint32_t to, const TensorMap* map, int column, int group, int head, uint32_t barrier,
                                  uint64_t policy) {

@@ -49,10 +49,8 @@ struct WeightParts {
 /** How the rows of a matrix will be used, so that a backend may interleave them. The row order that ops speak of never
  * changes. */
 enum class MatrixRole : uint8_t {
-  kLinear,  // any linear layer
+  kLinear,  // any linear layer, the embedding table and the head
   kGateUp,  // rows [0, n/2) are SwiGLU's gate, rows [n/2, n) its up projection
-  kHeads,   // whole heads of Q, K and V, for norm_qkv
-  kTable,   // single rows are looked up by embed; where it is tied to the head, it is multiplied, too
 };
 
 /** A weight matrix W[rows][cols] in a backend's own layout; y = x W^T. Freed by its destructor, before the backend is.

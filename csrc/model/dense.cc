@@ -57,13 +57,13 @@ std::vector<WeightSpec> weight_list(const ModelConfig& c) {
   constexpr bool kOptional = true;
   const int64_t hidden = c.hidden, inter = c.intermediate;
   std::vector<WeightSpec> list = {
-      {"embed", WeightKind::kMatrix, c.vocab, hidden, !kOptional, MatrixRole::kTable},
+      {"embed", WeightKind::kMatrix, c.vocab, hidden},
       {"final_norm", WeightKind::kVector, hidden, 1},
       {"head", WeightKind::kMatrix, c.vocab, hidden, kOptional},  // absent: tied to embed
   };
   for (int i = 0; i < c.layers; ++i) {
     list.push_back({layer_name(i, "attn_norm"), WeightKind::kVector, hidden, 1});
-    list.push_back({layer_name(i, "qkv"), WeightKind::kMatrix, qkv_columns(c), hidden, !kOptional, MatrixRole::kHeads});
+    list.push_back({layer_name(i, "qkv"), WeightKind::kMatrix, qkv_columns(c), hidden});
     list.push_back({layer_name(i, "qkv_bias"), WeightKind::kVector, qkv_columns(c), 1, kOptional});
     if (c.qk_norm) {
       list.push_back({layer_name(i, "q_norm"), WeightKind::kVector, c.head_dim, 1});
@@ -72,7 +72,7 @@ std::vector<WeightSpec> weight_list(const ModelConfig& c) {
     list.push_back({layer_name(i, "o"), WeightKind::kMatrix, hidden, q_columns(c)});
     list.push_back({layer_name(i, "o_bias"), WeightKind::kVector, hidden, 1, kOptional});
     list.push_back({layer_name(i, "mlp_norm"), WeightKind::kVector, hidden, 1});
-    list.push_back({layer_name(i, "gate_up"), WeightKind::kMatrix, 2 * inter, hidden, !kOptional, MatrixRole::kGateUp});
+    list.push_back({layer_name(i, "gate_up"), WeightKind::kGateUp, 2 * inter, hidden});
     list.push_back({layer_name(i, "gate_up_bias"), WeightKind::kVector, 2 * inter, 1, kOptional});
     list.push_back({layer_name(i, "down"), WeightKind::kMatrix, hidden, inter});
     list.push_back({layer_name(i, "down_bias"), WeightKind::kVector, hidden, 1, kOptional});

@@ -103,7 +103,8 @@ Weights load_weights(Backend& backend, const std::vector<WeightSpec>& specs, con
       done.bytes += vector->bytes;
       weights.vectors_[spec.name] = std::move(vector);
     } else {
-      auto matrix = backend.load_matrix(found->second, spec.role);
+      const MatrixRole role = spec.kind == WeightKind::kGateUp ? MatrixRole::kGateUp : MatrixRole::kLinear;
+      auto matrix = backend.load_matrix(found->second, role);
       done.bytes += matrix->bytes;
       weights.matrices_[spec.name] = std::move(matrix);
     }

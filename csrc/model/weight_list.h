@@ -14,7 +14,7 @@ namespace r1 {
 /** What the checkpoint brings, by the engine's name for it. */
 using WeightTable = std::map<std::string, WeightParts>;
 
-enum class WeightKind : uint8_t { kMatrix, kVector };
+enum class WeightKind : uint8_t { kMatrix, kGateUp, kVector };
 
 /** A weight that a family asks for. */
 struct WeightSpec {
@@ -22,7 +22,6 @@ struct WeightSpec {
   WeightKind kind;
   int64_t rows, cols;  // a vector has one column
   bool optional = false;
-  MatrixRole role = MatrixRole::kLinear;
 };
 
 struct WeightCount {

@@ -90,7 +90,9 @@ Napi::Value TestBackend::describe(const Napi::CallbackInfo& info) {
 Napi::Value TestBackend::load_matrix(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     const WeightParts parts = weight_parts(info[0].ToObject());
-    auto matrix = backend(info.Env()).load_matrix(parts, role_named(text_or(info[0].ToObject(), "role", "linear")));
+    const MatrixRole role =
+        text_or(info[0].ToObject(), "role", "linear") == "gateUp" ? MatrixRole::kGateUp : MatrixRole::kLinear;
+    auto matrix = backend(info.Env()).load_matrix(parts, role);
     backend(info.Env()).finish_loading();
     loaded_.matrices[next_handle_] = std::move(matrix);
     return Napi::Number::New(info.Env(), next_handle_++);

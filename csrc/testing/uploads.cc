@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kPoisonByte = 0xa5;
 
+MatrixRole role_named(const std::string& name) { return name == "gateUp" ? MatrixRole::kGateUp : MatrixRole::kLinear; }
+
 struct Counts {
   std::atomic<int> made{0}, alive{0}, sent{0};
   int fail_at = 0;  // which piece cannot be sent, from 1

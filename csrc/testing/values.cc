@@ -55,14 +55,6 @@ DType dtype_named(const std::string& name) {
   R1_THROW(ErrorCode::kInvalidArgument, "expected F32, BF16 or F16 as an element type, found " + name);
 }
 
-MatrixRole role_named(const std::string& name) {
-  if (name == "linear") return MatrixRole::kLinear;
-  if (name == "gateUp") return MatrixRole::kGateUp;
-  if (name == "heads") return MatrixRole::kHeads;
-  if (name == "table") return MatrixRole::kTable;
-  R1_THROW(ErrorCode::kInvalidArgument, "expected linear, gateUp, heads or table as a matrix's role, found " + name);
-}
-
 std::vector<uint8_t> convert(const float* values, int64_t count, DType dtype) {
   std::vector<uint8_t> out(static_cast<size_t>(count * dtype_size(dtype)));
   if (dtype == DType::kF32) {

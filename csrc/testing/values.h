@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "backend/weights.h"
 #include "base/dtype.h"
 #include "base/error.h"
 
@@ -30,9 +29,6 @@ std::vector<int32_t> ints(const Napi::Object& from, const char* name);
 
 /** "F32", "BF16", "F16" or the lower-case precision names. */
 DType dtype_named(const std::string& name);
-
-/** "linear", "gateUp", "heads" or "table". */
-MatrixRole role_named(const std::string& name);
 
 /** Float32 values as `dtype`, rounded to nearest even. */
 std::vector<uint8_t> convert(const float* values, int64_t count, DType dtype);

@@ -7,7 +7,7 @@ import { type TestBackend, type TestWeight, testAddon } from "../support/test-ad
 export interface MatrixShape {
   rows: number;
   cols: number;
-  role?: TestWeight["role"];
+  role?: "linear" | "gateUp";
   dtype: StoredType;
   seed: number;
   /** Uniform in ±scale; absent: products of unit inputs have about unit variance. */

@@ -157,10 +157,7 @@ describe.each(variants())("a norm's input on $label", ({ options, precision, dev
     };
 
     it.each([false, true])("of a product, for Q, K and V, with norms of their own: %s", (norms) => {
-      const matrix = new MadeUpMatrix(
-        { rows: columns, cols: hidden, dtype: "BF16", seed: 7, role: "heads" },
-        precision,
-      );
+      const matrix = new MadeUpMatrix({ rows: columns, cols: hidden, dtype: "BF16", seed: 7 }, precision);
       const [weight, first, bias] = [matrix.load(backend), firstOf(shape), new Random(8).normals(columns)];
       const [qNorm, kNorm] = norms ? [gains(headDim, 3), gains(headDim, 4)] : [];
       for (const [numericClass, rows] of steps) {
@@ -213,10 +210,7 @@ describe.each(variants())("a norm's input on $label", ({ options, precision, dev
     });
 
     it("is bit-equal for a row alone and in any company", () => {
-      const weight = new MadeUpMatrix(
-        { rows: columns, cols: hidden, dtype: "BF16", seed: 7, role: "heads" },
-        precision,
-      ).load(backend);
+      const weight = new MadeUpMatrix({ rows: columns, cols: hidden, dtype: "BF16", seed: 7 }, precision).load(backend);
       const first = firstOf(shape);
       const total = 64;
       const inputs = inputsOf(shape, total);
@@ -261,7 +255,7 @@ describe.each(variants())("a norm's input on $label", ({ options, precision, dev
 
   it.each([1, 6])("of the embedding, %s rows", (rows) => {
     const [hidden, n, vocab] = [200, 90, 50];
-    const table = new MadeUpMatrix({ rows: vocab, cols: hidden, dtype: "BF16", seed: 1, role: "table" }, precision);
+    const table = new MadeUpMatrix({ rows: vocab, cols: hidden, dtype: "BF16", seed: 1 }, precision);
     const matrix = new MadeUpMatrix({ rows: n, cols: hidden, dtype: "BF16", seed: 2 }, precision);
     const [embedding, weight, gain] = [table.load(backend), matrix.load(backend), gains(hidden, 2)];
     const tokens = Int32Array.from({ length: rows }, (_, i) => (i * 17) % vocab);

@@ -27,7 +27,7 @@ describe.each(variants())("loading weights on $label", ({ options, precision }) 
 
   /** A matrix as the device holds it: its rows as embeddings. */
   function readBack(weight: TestWeight, rows: number): Float32Array {
-    const table = backend.loadMatrix({ ...weight, role: "table" });
+    const table = backend.loadMatrix(weight);
     const tokens = Int32Array.from({ length: rows }, (_, i) => i);
     const { values } = backend.runOp("embed", { ...plainStep("prefill", rows), tokens }, { table }).residual;
     backend.freeMatrix(table);

@@ -47,7 +47,7 @@ export interface TestTensor {
 
 export interface TestWeight {
   name?: string;
-  role?: "linear" | "gateUp" | "heads" | "table";
+  role?: "linear" | "gateUp";
   parts: TestTensor[];
 }
 

@@ -89,7 +89,6 @@ DType CudaBackend::stored_type(const WeightParts& parts) const {
 std::unique_ptr<Matrix> CudaBackend::load_matrix(const WeightParts& parts, MatrixRole role) {
   auto matrix = std::make_unique<CudaMatrix>(parts.rows(), parts.cols(), stored_type(parts), role, parts.name);
   uploader_.matrix(parts, *matrix);
-  if (reads_packed(family_, *matrix)) uploader_.pack(*matrix);
   return matrix;
 }
 
@@ -169,8 +168,7 @@ void CudaBackend::rope_append(const RopeAppendParams& p) {
 void CudaBackend::norm_qkv(const NormLinearParams& p, const RopeAppendParams& rope) {
   const CudaMatrix& w = as_cuda(p.weight);
   const NormInput prepared = wanted(*p.step, p.prepared);
-  if (w.role != MatrixRole::kHeads || !prepared.squares || rope.q_norm || rope.k_norm ||
-      (rope.head_dim != 64 && rope.head_dim != 128)) {
+  if (!prepared.squares || rope.q_norm || rope.k_norm || (rope.head_dim != 64 && rope.head_dim != 128)) {
     return Backend::norm_qkv(p, rope);
   }
   linear_.run({.numeric_class = p.step->numeric_class,

@@ -145,13 +145,6 @@ struct SwigluScaleArgs {
   int32_t columns;
 };
 
-/** A matrix of 16-bit values, from rows to packed (matrix.h). */
-struct PackArgs {
-  const void* from;    // [rows][cols]
-  void* to;            // [cols / 64][rows][64]
-  int64_t rows, cols;  // cols a multiple of 64
-};
-
 struct FillRandomArgs {
   void* out;  // the whole matrix, [stored_rows][ld]
   int64_t ld;

@@ -45,7 +45,7 @@ void check(const LinearCall& call, KernelFamily family) {
                std::to_string(call.ldx) + ".");
   R1_CHECK(call.epilogue != LinearEpilogue::kSwiglu || w.role == MatrixRole::kGateUp, ErrorCode::kInternal,
            "SwiGLU needs a matrix of role kGateUp.");
-  R1_CHECK(call.epilogue == LinearEpilogue::kSwiglu || w.role != MatrixRole::kGateUp || !call.bias,
+  R1_CHECK(call.epilogue == LinearEpilogue::kSwiglu || w.role == MatrixRole::kLinear || !call.bias,
            ErrorCode::kInternal, "a bias cannot be added to the stored rows of a matrix of role kGateUp.");
 }
 
@@ -82,11 +82,6 @@ int32_t k_blocks(const CudaMatrix& w) { return static_cast<int32_t>((w.cols + 63
 
 bool fuses_norms(KernelFamily family, DType act, NumericClass numeric_class) {
   return family >= KernelFamily::kSm90 && act == DType::kBF16 && numeric_class == NumericClass::kDecode;
-}
-
-bool reads_packed(KernelFamily family, const CudaMatrix& w) {
-  const bool linear = w.role == MatrixRole::kLinear || w.role == MatrixRole::kGateUp;
-  return family >= KernelFamily::kSm90 && w.dtype == DType::kBF16 && linear && w.cols % kPackedCols == 0;
 }
 
 void LinearLauncher::run(const LinearCall& call) {
@@ -132,13 +127,12 @@ void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& pla
   const CudaMatrix& w = *call.w;
   const bool rope = call.epilogue == LinearEpilogue::kRopeAppend;
   const CUtensorMap w_map = rope ? maps_.get_pairs(weights(w), w.rows, w.cols, w.ld, plan.tile_rows, call.rope.head_dim)
-                                 : maps_.get_weights(w, plan.tile_rows);
+                                 : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
   const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
   const LinearStreamParams params{
       .out = out,
       .k_blocks = k_blocks(w),
       .stages = plan.stages,
-      .packed = w.packed ? 1 : 0,
       .tiles = static_cast<int32_t>((w.stored_rows + plan.tile_rows - 1) / plan.tile_rows),
       .claims = context_.workspace_as<unsigned>(Workspace::kLinearCounters, kMaxSplitTiles),
       .norm = {.squares = call.prepared.squares,
@@ -153,12 +147,9 @@ void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& pla
 void LinearLauncher::launch_tile(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
   const CudaMatrix& w = *call.w;
   const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
-  const CUtensorMap w_map = maps_.get_weights(w, plan.tile_rows);
-  const LinearTileParams params{.out = out,
-                                .k_blocks = k_blocks(w),
-                                .stored_rows = static_cast<int32_t>(w.stored_rows),
-                                .band = plan.band,
-                                .packed = w.packed ? 1 : 0};
+  const CUtensorMap w_map = maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
+  const LinearTileParams params{
+      .out = out, .k_blocks = k_blocks(w), .stored_rows = static_cast<int32_t>(w.stored_rows), .band = plan.band};
   context_.launch(context_.kernel(plan.kernel), plan.launch, x_map, w_map, params);
 }
 

@@ -32,9 +32,6 @@ struct LinearCall {
 bool fuses_norms(KernelFamily family, DType act, NumericClass numeric_class);
 
 /** Chooses a kernel and a configuration for every call (linear_plan.h), and launches it. */
-/** Whether a matrix is one that all kernels for it read packed (matrix.h). */
-bool reads_packed(KernelFamily family, const CudaMatrix& w);
-
 class LinearLauncher {
  public:
   LinearLauncher(LaunchContext& context, TensorMapCache& maps) : context_(context), maps_(maps) {}

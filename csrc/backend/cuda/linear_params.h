@@ -53,7 +53,6 @@ struct LinearStreamParams {
   LinearOutput out;
   int32_t k_blocks;  // ceil(K / 64)
   int32_t stages;    // of the ring
-  int32_t packed;    // the weights are (matrix.h)
   int32_t tiles;     // of weight rows
   unsigned* claims;  // [2] zero between launches: tiles taken beyond each block's first, and blocks that are done
   NormScaling norm;
@@ -67,7 +66,6 @@ struct LinearTileParams {
   int32_t k_blocks;     // ceil(K / 64)
   int32_t stored_rows;  // of the weights
   int32_t band;         // token tiles that share a weight tile while it is in the cache
-  int32_t packed;       // the weights are (matrix.h)
 };
 
 /** linear_sm80_* and linear_sm75_*. */

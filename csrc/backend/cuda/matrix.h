@@ -7,7 +7,6 @@ namespace r1::cuda {
 
 constexpr int64_t kGateUpGroup = 8;  // rows of gate, then as many of up
 constexpr int64_t kRowAlign = 8;     // elements that a stored row is a multiple of
-constexpr int64_t kPackedCols = 64;  // elements of a row that lie together in a packed matrix
 
 constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -16,9 +15,6 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple -
  * kLinear: stored row r is row r. kGateUp with I = rows / 2: groups of 16 stored rows, 8 of gate then the same 8 of up,
  * so that stored row r is gate row (r / 16) * 8 + r % 16 when r % 16 < 8, else up row (r / 16) * 8 + r % 16 - 8; rows
  * that have no such gate or up row (I no multiple of 8) are zero.
- *
- * Packed, once it is there whole: [cols / 64][stored_rows][64], so that what a tile of rows needs of 64 columns is one
- * piece of memory.
  */
 class CudaMatrix final : public Matrix {
  public:
@@ -38,7 +34,6 @@ class CudaMatrix final : public Matrix {
   const int64_t ld, stored_rows;
   const DeviceMemory memory;
   CUdeviceptr data = 0;
-  bool packed = false;
 };
 
 }  // namespace r1::cuda

@@ -17,12 +17,6 @@ DeviceMemory::DeviceMemory(int64_t bytes, const std::string& what) {
   bytes_ = bytes;
 }
 
-DeviceMemory DeviceMemory::if_free(int64_t bytes) {
-  DeviceMemory memory;
-  if (driver().mem_alloc(&memory.address_, static_cast<size_t>(bytes)) == kSuccess) memory.bytes_ = bytes;
-  return memory;
-}
-
 DeviceMemory::~DeviceMemory() {
   if (address_) driver().mem_free(address_);
 }

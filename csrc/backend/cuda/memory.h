@@ -13,8 +13,6 @@ class DeviceMemory {
   DeviceMemory() = default;
   /** Throws kOutOfMemory with the figures; `what` names the purpose. 0 bytes allocate nothing. */
   DeviceMemory(int64_t bytes, const std::string& what);
-  /** Nothing where so much is not free. */
-  static DeviceMemory if_free(int64_t bytes);
   DeviceMemory(DeviceMemory&& other) noexcept { swap(other); }
   DeviceMemory& operator=(DeviceMemory&& other) noexcept {
     DeviceMemory taken(std::move(other));

@@ -30,7 +30,6 @@ static_assert(kSquaresOf == kSquaresColumns && squares_pitch(squares_count(200))
 
 void embed(OpContext& op, const EmbedParams& p) {
   const CudaMatrix& table = as_cuda(p.table);
-  R1_CHECK(!table.packed, ErrorCode::kInternal, "embed needs a matrix of role kTable.");
   const bool fused = fuses_norms(op.launch.family(), op.act, p.step->numeric_class) && p.step->rows <= kMaxDecodeRows;
   const EmbedArgs args{.step = op.step.arrays(),
                        .table = table.memory.data(),

@@ -13,8 +13,7 @@ constexpr int64_t kElementBytes = 2;
 
 size_t TensorMapCache::Hash::operator()(const Key& key) const {
   uint64_t h = reinterpret_cast<uintptr_t>(key.data);
-  for (const int64_t part :
-       {key.rows, key.cols, key.ld, int64_t{key.box_rows}, int64_t{key.head_dim}, int64_t{key.packed}}) {
+  for (const int64_t part : {key.rows, key.cols, key.ld, int64_t{key.box_rows}, int64_t{key.head_dim}}) {
     h = (h ^ static_cast<uint64_t>(part)) * 0x9E3779B97F4A7C15u;
     h ^= h >> 32;
   }
@@ -22,32 +21,21 @@ size_t TensorMapCache::Hash::operator()(const Key& key) const {
 }
 
 const CUtensorMap& TensorMapCache::get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows) {
-  return find({data, rows, cols, ld, box_rows, 0, false}, cols, {{rows, ld * kElementBytes, box_rows}});
-}
-
-const CUtensorMap& TensorMapCache::get_weights(const CudaMatrix& w, int box_rows) {
-  const int64_t rows = w.stored_rows;
-  const Key key{w.memory.data(), rows, w.cols, w.ld, box_rows, 0, w.packed};
-  if (!w.packed) {
-    const int64_t row = w.ld * kElementBytes;
-    return find(key, w.cols, {{rows, row, box_rows}, {1, rows * row, 1}});
-  }
-  constexpr int64_t kRow = kPackedCols * kElementBytes;
-  return find(key, kPackedCols, {{rows, kRow, box_rows}, {w.cols / kPackedCols, rows * kRow, 1}});
+  return find({data, rows, cols, ld, box_rows, 0}, {{rows, ld * kElementBytes, box_rows}});
 }
 
 const CUtensorMap& TensorMapCache::get_pairs(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows,
                                              int head_dim) {
   const int64_t row = ld * kElementBytes;
   const int groups = head_dim / 16, box_groups = box_rows / 16;
-  return find({data, rows, cols, ld, box_rows, head_dim, false}, cols,
+  return find({data, rows, cols, ld, box_rows, head_dim},
               {{8, row, 8},
                {2, head_dim / 2 * row, 2},
                {groups, 8 * row, std::min(groups, box_groups)},
                {rows / head_dim, head_dim * row, std::max(1, box_groups / groups)}});
 }
 
-const CUtensorMap& TensorMapCache::find(const Key& key, int64_t columns, std::initializer_list<Dimension> outer) {
+const CUtensorMap& TensorMapCache::find(const Key& key, std::initializer_list<Dimension> outer) {
   const auto known = maps_.find(key);
   if (known != maps_.end()) return known->second;
   R1_CHECK(driver().tensor_map_encode_tiled, ErrorCode::kUnsupported,
@@ -55,7 +43,7 @@ const CUtensorMap& TensorMapCache::find(const Key& key, int64_t columns, std::in
   constexpr size_t kMost = 8192;  // prompts of many lengths must not make the cache grow for ever
   if (maps_.size() >= kMost) maps_.clear();
   constexpr int kMostDimensions = 5;
-  uint64_t dims[kMostDimensions] = {static_cast<uint64_t>(columns)}, strides[kMostDimensions - 1];
+  uint64_t dims[kMostDimensions] = {static_cast<uint64_t>(key.cols)}, strides[kMostDimensions - 1];
   uint32_t box[kMostDimensions] = {64}, element_strides[kMostDimensions] = {1};
   uint32_t rank = 1;
   for (const Dimension& d : outer) {

@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <unordered_map>
 
-#include "backend/cuda/matrix.h"
+#include "backend/cuda/driver_api.h"
 
 namespace r1::cuda {
 
@@ -13,8 +13,6 @@ class TensorMapCache {
  public:
   /** Boxes of 64 columns x box_rows of bf16 [rows][ld], of which `cols` count; zeros outside. */
   const CUtensorMap& get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows);
-  /** The same of a weight matrix. Coordinates are (column, row, 0), packed (0, row, block of 64 columns). */
-  const CUtensorMap& get_weights(const CudaMatrix& w, int box_rows);
   /**
    * The same, of heads of head_dim (64 or 128) rows each, in pairs: 8 rows i, then their partners i + head_dim / 2,
    * then the next 8. Coordinates are (column, 0, 0, group of 8 pairs, head); a box starts at a multiple of 4 groups.
@@ -31,13 +29,12 @@ class TensorMapCache {
     const void* data;
     int64_t rows, cols, ld;
     int box_rows, head_dim;  // 0: rows in order
-    bool packed;
     bool operator==(const Key&) const = default;
   };
   struct Hash {
     size_t operator()(const Key& key) const;
   };
-  const CUtensorMap& find(const Key& key, int64_t columns, std::initializer_list<Dimension> outer);
+  const CUtensorMap& find(const Key& key, std::initializer_list<Dimension> outer);
 
   std::unordered_map<Key, CUtensorMap, Hash> maps_;
 };

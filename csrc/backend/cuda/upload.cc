@@ -112,42 +112,6 @@ void Uploader::add(const WeightParts& parts, MatrixRole role, DType dtype, int64
   }
 }
 
-void Uploader::finish() {
-  try {
-    queue_.finish();
-    pack_all();
-  } catch (...) {
-    to_pack_.clear();
-    throw;
-  }
-}
-
-void Uploader::abandon() noexcept {
-  to_pack_.clear();
-  queue_.abandon();
-}
-
-// The largest first: memory for a copy of it is enough for all.
-void Uploader::pack_all() {
-  if (to_pack_.empty()) return;
-  std::stable_sort(to_pack_.begin(), to_pack_.end(), [](const auto* a, const auto* b) { return a->bytes > b->bytes; });
-  DeviceMemory copy;
-  Kernel& kernel = context_.kernel("pack_16bit");
-  for (CudaMatrix* matrix : to_pack_) {
-    const auto bytes = static_cast<size_t>(matrix->bytes);
-    if (copy.bytes() < matrix->bytes) copy = DeviceMemory::if_free(matrix->bytes);
-    if (copy.bytes() < matrix->bytes) continue;  // it stays as it is, which is slower
-    R1_CUDA(memcpy_dtod_async(copy.address(), matrix->data, bytes, context_.stream()));
-    const PackArgs args{
-        .from = copy.data(), .to = matrix->memory.data(), .rows = matrix->stored_rows, .cols = matrix->cols};
-    context_.launch(kernel, {.grid_x = static_cast<unsigned>(std::min<int64_t>(args.rows, 65535)), .overlap = false},
-                    args);
-    matrix->packed = true;
-  }
-  to_pack_.clear();
-  R1_CUDA(stream_synchronize(context_.stream()));  // `copy` is given back
-}
-
 void Uploader::random_part(const TensorSource& part, CudaMatrix& matrix, int64_t first_row) {
   if (part.rows == 0) return;
   R1_CHECK(matrix.dtype != DType::kF16 || std::abs(part.random_scale()) < 65504.0f, ErrorCode::kUnsupported,

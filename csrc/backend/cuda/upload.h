@@ -2,7 +2,6 @@
 // piece is copied while the next ones are read.
 #pragma once
 #include <memory>
-#include <vector>
 
 #include "backend/cuda/launch.h"
 #include "backend/cuda/matrix.h"
@@ -23,24 +22,20 @@ class Uploader {
   void vector(const WeightParts& parts, CUdeviceptr to);
   /** Any bytes; they are read before this returns. */
   void bytes(CUdeviceptr to, const void* from, int64_t count);
-  /** Packs `matrix` once it is there: in finish(), where memory for a copy of it is free then. */
-  void pack(CudaMatrix& matrix) { to_pack_.push_back(&matrix); }
   /**
    * Waits until all is on the device, and gives the threads and their pinned memory back. Throws kUnsupported where a
    * value did not fit, and what reading threw.
    */
-  void finish();
+  void finish() { queue_.finish(); }
   /** Does without what is not there yet. */
-  void abandon() noexcept;
+  void abandon() noexcept { queue_.abandon(); }
 
  private:
   void add(const WeightParts& parts, MatrixRole role, DType dtype, int64_t ld, CUdeviceptr to);
   void random_part(const TensorSource& part, CudaMatrix& matrix, int64_t first_row);
-  void pack_all();
 
   LaunchContext& context_;
   UploadQueue queue_;
-  std::vector<CudaMatrix*> to_pack_;
 };
 
 }  // namespace r1::cuda
