@@ -52,7 +52,9 @@ struct SampleRowView {
   R1_DEVICE float* scaled() const { return part<float>(at.scaled); }
 };
 
-R1_DEVICE bool is_padding(const SampleArgs& a) { return a.first + static_cast<int>(blockIdx.y) >= *a.step.logit_limit; }
+R1_DEVICE bool is_padding(const SampleArgs& a) {
+  return a.first + static_cast<int>(blockIdx.y) >= a.step.head->logit_limit;
+}
 
 /** True in all threads of the row's last block to come here, which then sees what the others wrote (past L1). */
 R1_DEVICE bool last_of_row(uint32_t* arrived) {
@@ -129,7 +131,7 @@ R1_DEVICE void raw_statistics(const SampleRowView& v, const float* z, int count,
 /** The adjusted logits of the block's tokens, in place. */
 R1_DEVICE void apply_edits(const SampleRowView& v, float* z) {
   const SampleRow& s = v.sample;
-  const auto* edits = reinterpret_cast<const LogitEdit*>(v.a.step.tail + *v.a.step.edit_begin);
+  const auto* edits = reinterpret_cast<const LogitEdit*>(v.a.step.tail + v.a.step.head->edit_begin);
   for (int e = s.edit_begin + static_cast<int>(threadIdx.x); e < s.edit_end; e += kSampleThreads) {
     const LogitEdit edit = edits[e];
     if (edit.token < v.begin || edit.token >= v.end) continue;
@@ -178,6 +180,16 @@ R1_DEVICE void write_result(const SampleRowView& v, int token, SampleStatus stat
     result.logprob = __uint_as_float(0x7fc00000u);
     result.top_count = 0;
   }
+}
+
+/** The result to where the host reads it, in one piece: a copy behind the step would cost more. By the first warp. */
+R1_DEVICE void publish(const SampleRowView& v) {
+  __syncwarp();
+  const auto* from = reinterpret_cast<const uint4*>(&v.result());
+  auto* to = reinterpret_cast<uint4*>(v.a.step.head->host_results + v.a.first + v.row);
+  const int lane = threadIdx.x, pieces = __ldcg(&v.result().top_count) > 0 ? sizeof(SampleResult) / 16 : 1;
+  static_assert(sizeof(SampleResult) / 16 <= 32 && offsetof(SampleResult, top_tokens) == 16);
+  if (lane < pieces) to[lane] = __ldcg(from + lane);
 }
 
 /** Decides what can be decided without weights. By the first warp, a lane for each chunk. */
@@ -490,7 +502,10 @@ extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_adjust(
   if (padding) return;
   const r1::SampleRowView view(a);
   r1::adjust(view, z);
-  if (r1::last_of_row(&view.fixed->state.arrived[0]) && threadIdx.x < 32) r1::finish_adjust(view);
+  if (!r1::last_of_row(&view.fixed->state.arrived[0]) || threadIdx.x >= 32) return;
+  r1::finish_adjust(view);
+  __syncwarp();
+  if (__ldcg(&view.fixed->state.done)) r1::publish(view);
 }
 
 extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_weigh(
@@ -517,5 +532,6 @@ extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_draw(con
   const int token = r1::choose(view);
   __syncthreads();
   if (threadIdx.x == 0) r1::write_result(view, token, r1::SampleStatus::kOk);
+  if (threadIdx.x < 32) r1::publish(view);
   r1::clear_fixed(view);
 }

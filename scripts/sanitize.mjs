@@ -16,7 +16,8 @@ const linear = "one output|odd sizes|odd vocabulary|k = 8 · 73"; // tails of ro
 const attention =
   "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
 const attentionParts = "deals tiles to blocks: .?700|several spans: .?a window"; // runs of keys that blocks share
-const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on`;
+const chain = "steps on.*2 in flight, run 1"; // arrays and results through host memory
+const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on|${chain}`;
 const model = "qwen2-tiny.*cuda.*(bf16|fp16).*(best tokens|log-prob)"; // graphs and overlapping kernels
 
 /** Runs of a tool: the variants of a backend that are created, the tests by their names, the files. */
@@ -35,7 +36,8 @@ const kernels = families.flatMap((variants) => [
   },
 ]);
 const sampler = { variants: "cuda sm90 bf16", tests: "small steps", files: ["test/ops/sampler.test.ts"] };
-const runs = { memcheck: everything, synccheck: everything, racecheck: [...kernels, sampler] };
+const steps = { variants: "cuda simt f32", tests: chain, files: ["test/ops/step-chain.test.ts"] };
+const runs = { memcheck: everything, synccheck: everything, racecheck: [...kernels, sampler, steps] };
 // Kernels are looked up by name in one file after another: the driver's "not found" is no fault.
 const options = { memcheck: ["--report-api-errors", "no"], synccheck: [], racecheck: [] };
 

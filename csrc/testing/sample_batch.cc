@@ -39,6 +39,12 @@ Napi::Object result_object(Napi::Env env, const SampleResult& result) {
 
 }  // namespace
 
+Napi::Array result_objects(Napi::Env env, const std::vector<SampleResult>& results) {
+  Napi::Array out = Napi::Array::New(env, results.size());
+  for (uint32_t i = 0; i < results.size(); ++i) out.Set(i, result_object(env, results[i]));
+  return out;
+}
+
 /** (step with samples, logits Float32Array [logitRows][vocab], vocab) → results; throws if the logits were changed. */
 Napi::Value TestBackend::sample_batch(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
@@ -51,12 +57,14 @@ Napi::Value TestBackend::sample_batch(const Napi::CallbackInfo& info) {
     const StepView& view = backend.begin_step(step.step());
     const int64_t row_bytes = int64_t{vocab} * 4;
     std::vector<std::unique_ptr<Guarded>> chunks;
-    for (int32_t first = 0; first < count; first += kMaxLogitRows) {
-      const int32_t rows = std::min(count - first, kMaxLogitRows);
-      auto& chunk = chunks.emplace_back(std::make_unique<Guarded>(backend, kMaxLogitRows * row_bytes));
-      chunk->write(logits.data + first * row_bytes, rows * row_bytes);
-      backend.sample({&view, static_cast<float*>(chunk->data()), vocab, first, rows});
-    }
+    run_ops(backend, [&] {
+      for (int32_t first = 0; first < count; first += kMaxLogitRows) {
+        const int32_t rows = std::min(count - first, kMaxLogitRows);
+        auto& chunk = chunks.emplace_back(std::make_unique<Guarded>(backend, kMaxLogitRows * row_bytes));
+        chunk->write(logits.data + first * row_bytes, rows * row_bytes);
+        backend.sample({&view, static_cast<float*>(chunk->data()), vocab, first, rows});
+      }
+    });
     std::vector<SampleResult> results(static_cast<size_t>(count));
     std::memset(static_cast<void*>(results.data()), 0xff, results.size() * sizeof(SampleResult));
     backend.read_results(results.data());
@@ -67,11 +75,7 @@ Napi::Value TestBackend::sample_batch(const Napi::CallbackInfo& info) {
       R1_CHECK(std::memcmp(after.data(), logits.data + first * row_bytes, static_cast<size_t>(rows * row_bytes)) == 0,
                ErrorCode::kInternal, "sampling changed the logits");
     }
-    Napi::Array out = Napi::Array::New(info.Env(), results.size());
-    for (size_t i = 0; i < results.size(); ++i) {
-      out.Set(static_cast<uint32_t>(i), result_object(info.Env(), results[i]));
-    }
-    return out;
+    return result_objects(info.Env(), results);
   });
 }
 

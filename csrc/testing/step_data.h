@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -32,5 +33,11 @@ class StepData {
   std::vector<std::unique_ptr<Buffer>> masks_;
   Step step_{};
 };
+
+/** The step's ops, which are not to be those of an earlier step of its shape. */
+inline void run_ops(Backend& backend, const std::function<void()>& ops) {
+  backend.forget_graphs();
+  backend.run(ops);
+}
 
 }  // namespace r1::testing

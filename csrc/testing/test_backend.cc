@@ -57,6 +57,7 @@ Napi::Function TestBackend::define(Napi::Env env) {
                          InstanceMethod("writeTokens", &TestBackend::write_tokens),
                          InstanceMethod("runOp", &TestBackend::run_op),
                          InstanceMethod("sampleBatch", &TestBackend::sample_batch),
+                         InstanceMethod("runSteps", &TestBackend::run_steps),
                          InstanceMethod("dispose", &TestBackend::dispose),
                      });
 }
@@ -223,7 +224,7 @@ Napi::Value TestBackend::run_op(const Napi::CallbackInfo& info) {
     const StepData step(backend(info.Env()), from);
     const StepView& view = backend(info.Env()).begin_step(step.step());
     OpCall call(backend(info.Env()), precision_, loaded_, view, params);
-    call_op(info[0].ToString(), call);
+    run_ops(backend(info.Env()), [&] { call_op(info[0].ToString(), call); });
     return call.collect();
   });
 }

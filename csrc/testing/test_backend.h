@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <vector>
 
 #include "backend/backend.h"
 #include "testing/op_call.h"
@@ -34,6 +35,7 @@ class TestBackend : public Napi::ObjectWrap<TestBackend> {
   void write_tokens(const Napi::CallbackInfo& info);
   Napi::Value run_op(const Napi::CallbackInfo& info);
   Napi::Value sample_batch(const Napi::CallbackInfo& info);
+  Napi::Value run_steps(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   std::unique_ptr<Backend> backend_;  // outlives what it has loaded
@@ -41,6 +43,9 @@ class TestBackend : public Napi::ObjectWrap<TestBackend> {
   DType precision_ = DType::kF32;
   int32_t next_handle_ = 1;
 };
+
+/** What a step has drawn, as test-addon.ts documents it. */
+Napi::Array result_objects(Napi::Env env, const std::vector<SampleResult>& results);
 
 /** From the options that test-addon.ts documents. */
 BackendOptions backend_options(const Napi::Object& from);

@@ -133,6 +133,24 @@ describe.each(cases)("$name on $device at $precision", ({ name, device, precisio
     expectSame(outcomes, expected, drawn);
   });
 
+  it.each([true, false])("forty at once, steps launched ahead: %s", async (launchAhead) => {
+    // Steps of every number of rows up to 64 and back, while blocks are handed out and come back.
+    const random = new Random(23);
+    const many = Array.from({ length: 40 }, (_, i) =>
+      request({
+        prompt: Int32Array.from({ length: 1 + 3 * i }, () => random.integer(0, vocab - 1)),
+        maxNewTokens: 6 + ((i * 7) % 40),
+        sample: i % 2 === 0 ? { temperature: 0.9, topK: 40, seed: i } : {},
+      }),
+    );
+    const expected: Outcome[] = [];
+    for (const one of many) expected.push(await run(client, one));
+    const other = await load({ launchAhead });
+    const outcomes = await together(other, many, 8);
+    await other.dispose();
+    expectSame(outcomes, expected, many);
+  });
+
   const room = [{ what: "computed anew", hostKvMemory: 0 }];
   if (device === "cuda") room.push({ what: "swapped to host memory and back", hostKvMemory: 2 ** 28 });
 

@@ -1,5 +1,5 @@
 /** Random rows for the samplers: every option in every combination, and logits chosen to be hard to order. */
-import { allowMask, type ReferenceEdit } from "../../lib/sampling/reference";
+import { allowMask, type ReferenceEdit, type ReferenceRow } from "../../lib/sampling/reference";
 import { Random } from "../support/random";
 import type { TestSample } from "../support/test-addon";
 
@@ -8,6 +8,24 @@ export interface SamplerCase {
   sample: TestSample;
   edits: ReferenceEdit[];
   mask: Uint32Array | null;
+}
+
+/** A plan as the reference takes it. */
+export function referenceRow(sample: TestSample): ReferenceRow {
+  const { temperature, repetition = 1, presence = 0, frequency = 0, topK = 0, topP = 1, minP = 0 } = sample;
+  const { seed = 0, position = 0, choice = 0 } = sample;
+  return {
+    temperature,
+    repetition,
+    presence,
+    frequency,
+    topK,
+    topP: Math.floor(2 ** 32 * topP),
+    minP: Math.floor(2 ** 32 * minP),
+    seed,
+    position,
+    choice,
+  };
 }
 
 /** Rows of one vocabulary that share a step. */

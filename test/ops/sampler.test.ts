@@ -1,37 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { philox } from "../../lib/sampling/philox";
-import {
-  logSoftmax,
-  type ReferenceRow,
-  type ReferenceSample,
-  sampleReference,
-  sampleWeight,
-} from "../../lib/sampling/reference";
+import { logSoftmax, type ReferenceSample, sampleReference, sampleWeight } from "../../lib/sampling/reference";
 import { variants } from "../support/backends";
 import { Random } from "../support/random";
 import { plainStep, stepOf } from "../support/steps";
-import { type TestBackend, type TestSample, type TestSampleResult, testAddon } from "../support/test-addon";
-import { borderBatches, type SamplerBatch, type SamplerCase, samplerBatches } from "./sampler-cases";
+import { type TestBackend, type TestSampleResult, testAddon } from "../support/test-addon";
+import { borderBatches, referenceRow, type SamplerBatch, type SamplerCase, samplerBatches } from "./sampler-cases";
 import { expectSame } from "./tolerance";
 
 const ONE = 2 ** 32;
-
-function referenceRow(sample: TestSample): ReferenceRow {
-  const { temperature, repetition = 1, presence = 0, frequency = 0, topK = 0, topP = 1, minP = 0 } = sample;
-  const { seed = 0, position = 0, choice = 0 } = sample;
-  return {
-    temperature,
-    repetition,
-    presence,
-    frequency,
-    topK,
-    topP: Math.floor(ONE * topP),
-    minP: Math.floor(ONE * minP),
-    seed,
-    position,
-    choice,
-  };
-}
 
 function batchStep(cases: SamplerCase[]) {
   const rows = cases.length;

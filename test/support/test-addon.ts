@@ -202,6 +202,20 @@ export interface KvShape {
   blocks: number;
 }
 
+export interface TestStepChain {
+  table: number;
+  /** Steps begun before the results of the oldest are read: 1 or 2. */
+  inFlight: number;
+  /** Times that a step runs which needs no token of the one before. */
+  runs: number;
+  /** Whether before each step another one is begun, and given up. */
+  aborted: boolean;
+  /** At f32: a row of the table also is Q, K and V of a token; K and V are rotated and go here. */
+  kv?: number;
+  heads?: number;
+  invFreq?: Float32Array;
+}
+
 export interface TestBackend {
   info(): { kind: string; name: string; detail: string; totalBytes: number; freeBytes: number };
   loadMatrix(weight: TestWeight): number;
@@ -222,6 +236,11 @@ export interface TestBackend {
   writeTokens(pool: number, layer: number, blocks: Int32Array, first: number, count: number, tokens: Uint8Array): void;
   /** Throws when the op touched a fence or an input. */
   runOp<Name extends keyof OpParams>(name: Name, step: TestStep, params: OpParams[Name]): OpOutputs[Name];
+  /**
+   * Steps one behind the other, as the engine has them: a row's logits are the row of a square table that its token
+   * names, so every row has logits. Of each step what it drew.
+   */
+  runSteps(steps: TestStep[], options: TestStepChain): TestSampleResult[][];
   /** `logits` [logit rows][vocab]; throws when they were changed. */
   sampleBatch(step: TestStep, logits: Float32Array, vocab: number): TestSampleResult[];
   dispose(): void;

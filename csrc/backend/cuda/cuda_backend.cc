@@ -114,8 +114,12 @@ const StepView& CudaBackend::begin_step(const Step& step) {
 void CudaBackend::run(const std::function<void()>& forward) {
   R1_CHECK(view_, ErrorCode::kInternal, "run() before begin_step().");
   op_.rotations_of = nullptr;
+  step_.run();
   if (view_->numeric_class == NumericClass::kDecode) {
-    graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count}, forward);
+    graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count}, [&] {
+      step_.fetch();
+      forward();
+    });
   } else {
     forward();
   }

@@ -7,19 +7,41 @@
 
 namespace r1::cuda {
 
-/** Where a step's arrays lie in device memory; for a decode step the same at every step, so that graphs stay valid. */
+/** What a step's arrays begin with, in host memory and on the device. */
+struct StepHead {
+  int64_t number;              // of a decode step, larger than of those before; 0: step_fetch leaves the arrays alone
+  int32_t pieces;              // of 16 bytes: all arrays, this head included
+  int32_t logit_limit;         // logit rows that are not padding
+  SampleResult* host_results;  // [logit_limit] where the host reads what was drawn
+  int32_t edit_begin;          // where the LogitEdits begin in the tail
+  int32_t reserved;
+};
+static_assert(sizeof(StepHead) == 32 && sizeof(SampleResult) % 16 == 0);
+
+/**
+ * Where a step's arrays lie in device memory; for decode steps of as many (padded) rows and logit rows always the same,
+ * so that graphs stay valid.
+ */
 struct StepArrays {
+  const StepHead* head;
   const int32_t* tokens;          // [rows]; a negative one, -1 - i, is the token of results[i]
   const int32_t* positions;       // [rows]
   const int32_t* slots;           // [rows]
   const int32_t* row_sequence;    // [rows], -1 for padding
   const int32_t* sequence_begin;  // [sequences] where a sequence's block ids begin in `tail`
   const int32_t* tail;            // block ids of all sequences, then the LogitEdits
-  const int32_t* edit_begin;      // [1] where the LogitEdits begin in `tail`
   const int32_t* logit_rows;      // [logit_count]
-  const int32_t* logit_limit;     // [1] logit rows that are not padding
   const SampleRow* samples;       // [logit_count]
   const SampleResult* results;    // of the step before, until this one samples
+};
+
+constexpr int kFetchThreads = 1024;
+
+struct StepFetchArgs {
+  const StepHead* places[2];  // in host memory: the steps in flight; of each the arrays follow
+  StepHead* to;               // on the device
+  int64_t* taken;             // number of the last step that was fetched
+  int32_t ahead;              // pieces that each place has at least, of which most steps have no more
 };
 
 /** Query rows [first_row, first_row + rows) of one sequence: the work of one prefill attention block. */

@@ -47,10 +47,11 @@ void LaunchContext::launch_pointers(Kernel& kernel, const LaunchShape& shape, vo
   }
   // Only code compiled for sm_90a waits for the kernel before it; cards to come run the compute_80 code, which does
   // not.
-  if (shape.overlap && device_.cc == 90) {
+  if (shape.overlap && !fenced_ && device_.cc == 90) {
     attributes[count].id = kLaunchProgrammaticStreamSerialization;
     attributes[count++].value.programmatic_stream_serialization_allowed = 1;
   }
+  fenced_ = false;
   CUlaunchConfig config{};
   config.grid_x = shape.grid_x, config.grid_y = shape.grid_y, config.grid_z = shape.grid_z;
   config.block_x = shape.block, config.block_y = 1, config.block_z = 1;

@@ -73,6 +73,8 @@ class LaunchContext {
     launch_pointers(kernel, shape, pointers);
   }
   void launch_pointers(Kernel& kernel, const LaunchShape& shape, void** args);
+  /** The next kernel starts when all before it has ended, whatever its shape allows. */
+  void fence() { fenced_ = true; }
 
   /**
    * At least `bytes` of device memory in that slot, valid until the slot is asked for more. New memory is zeroed.
@@ -101,7 +103,7 @@ class LaunchContext {
   std::map<std::string, Kernel, std::less<>> kernels_;
   std::array<DeviceMemory, static_cast<size_t>(Workspace::kCount)> workspaces_;
   int64_t generation_ = 0;
-  bool capturing_ = false;
+  bool capturing_ = false, fenced_ = false;
 };
 
 }  // namespace r1::cuda

@@ -37,7 +37,7 @@ class DeviceMemory {
   int64_t bytes_ = 0;
 };
 
-/** Page-locked host memory, for copies that run beside everything else. */
+/** Page-locked host memory, for copies that run beside everything else, and for kernels: its address is theirs, too. */
 class PinnedMemory {
  public:
   PinnedMemory() = default;

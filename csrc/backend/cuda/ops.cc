@@ -39,7 +39,7 @@ void embed(OpContext& op, const EmbedParams& p) {
                        .gain = fused ? p.next.gain : nullptr,
                        .scaled = p.next.scaled,
                        .squares = p.next.squares};
-  // The first kernel of a step: it waits for the copy of the step's arrays, so it may not overlap.
+  // It does not wait for what brings the step's arrays, so it may not overlap with that.
   op.launch.launch(op.launch.kernel(typed("embed", table.dtype)),
                    {.grid_x = grid_of(p.step->rows), .block = 256, .overlap = false}, args);
 }
