@@ -5,8 +5,8 @@
 // cannot know the place. Each place has its step's number, and numbers ascend; steps run in order, so this step is the
 // first one above the last that was taken. Its place was packed before it was launched, and is packed anew only once
 // its results were read (StepBuffer). The other place has a step that was taken before, or the next one, perhaps half
-// packed: its number is not above the last taken, or above this step's, and nothing else of it is used. Where no number
-// is above the last taken (the step is run again, or its arrays came by a copy) the arrays stay as they are.
+// packed: its number is not above the last taken, or above this step's, and nothing else of it is used. A step whose
+// arrays are copied has a number, too, and no pieces. Where no number is above the last taken the step is run again.
 //
 // Order: this kernel and the one behind it are launched without overlap (StepBuffer::fetch). So it starts when all of
 // the step before has ended, whose kernels read the arrays and the results; and no kernel of this step starts before it

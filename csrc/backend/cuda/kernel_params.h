@@ -9,8 +9,8 @@ namespace r1::cuda {
 
 /** What a step's arrays begin with, in host memory and on the device. */
 struct StepHead {
-  int64_t number;              // of a decode step, larger than of those before; 0: step_fetch leaves the arrays alone
-  int32_t pieces;              // of 16 bytes: all arrays, this head included
+  int64_t number;              // of a decode step, larger than of those before; 0: of the prefill class
+  int32_t pieces;              // of 16 bytes that step_fetch brings: all arrays, this head included; 0: they are copied
   int32_t logit_limit;         // logit rows that are not padding
   SampleResult* host_results;  // [logit_limit] where the host reads what was drawn
   int32_t edit_begin;          // where the LogitEdits begin in the tail

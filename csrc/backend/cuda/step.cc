@@ -138,11 +138,10 @@ const StepView& StepBuffer::begin(const Step& step) {
 void StepBuffer::send(const Layout& at, int64_t bytes) {
   const bool decode = view_.numeric_class == NumericClass::kDecode;
   on_device_ = !decode || bytes > kMostFetched;
+  if (!on_device_) head().pieces = static_cast<int32_t>(round_up(bytes, kAlign) / kAlign);
+  if (decode) head().number = ++numbers_;  // also of one that is copied: its graph looks for it
   if (on_device_) {
     R1_CUDA(memcpy_htod_async(device_.address(), place().arrays.data(), static_cast<size_t>(bytes), context_.stream()));
-  } else {
-    head().pieces = static_cast<int32_t>(round_up(bytes, kAlign) / kAlign);
-    head().number = ++numbers_;
   }
   const int64_t usual = std::min(at.tail + view_.rows * kUsualTail, device_.bytes());
   ahead_ = static_cast<int32_t>(std::min<int64_t>(usual / kAlign, kFetchThreads));
