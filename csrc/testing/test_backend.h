@@ -34,6 +34,7 @@ class TestBackend : public Napi::ObjectWrap<TestBackend> {
   void write_tokens(const Napi::CallbackInfo& info);
   Napi::Value run_op(const Napi::CallbackInfo& info);
   Napi::Value sample_batch(const Napi::CallbackInfo& info);
+  void set_linear_choices(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   std::unique_ptr<Backend> backend_;  // outlives what it has loaded

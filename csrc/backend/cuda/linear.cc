@@ -95,7 +95,8 @@ void LinearLauncher::run_once(const LinearCall& call) {
                           .act = call.act,
                           .weight = call.w->dtype,
                           .paired = call.epilogue == LinearEpilogue::kRopeAppend};
-  const LinearPlan plan = plan_linear(shape, context_.family(), context_.device());
+  if (shapes_ && std::find(shapes_->begin(), shapes_->end(), shape) == shapes_->end()) shapes_->push_back(shape);
+  const LinearPlan plan = plan_linear(shape, context_.family(), context_.device(), choices_);
   const LinearOutput out = output_of(call);
   switch (plan.method) {
     case LinearMethod::kStream:
@@ -107,6 +108,23 @@ void LinearLauncher::run_once(const LinearCall& call) {
     case LinearMethod::kSimt:
       return launch_simt(call, plan, out);
   }
+}
+
+std::vector<LinearOptions> LinearLauncher::options(const std::function<void()>& calls) {
+  std::vector<LinearShape> shapes;
+  shapes_ = &shapes;
+  try {
+    calls();
+  } catch (...) {
+    shapes_ = nullptr;
+    throw;
+  }
+  shapes_ = nullptr;
+  std::vector<LinearOptions> found;
+  for (const LinearShape& shape : shapes) {
+    found.push_back(linear_options(shape, context_.family(), context_.device(), choices_));
+  }
+  return found;
 }
 
 void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
