@@ -119,14 +119,14 @@ class StepTimer {
   }
 
   /** Of the one op's linear layers. */
-  std::vector<LinearOptions> options(const TimedStep& timed) {
+  std::vector<LinearOptions> options(const TimedStep& timed, StepOp op) {
     const StepArrays arrays = arrays_of(timed);
     const Step step = arrays.step(timed.numeric_class);
     std::vector<SampleResult> results(static_cast<size_t>(step.logit_count));
     TimedStep whole = timed;
     whole.only.reset();
     run(step, whole, 1);
-    OneOp one(*loaded_.backend, *timed.only);
+    OneOp one(*loaded_.backend, op);
     const StepView& view = loaded_.backend->begin_step(step);
     std::vector<LinearOptions> found = loaded_.backend->linear_options([&] { forward(one, view, *loaded_.kv); });
     loaded_.backend->read_results(results.data());
@@ -268,7 +268,7 @@ std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<Time
     // One where tuning measures many steps: what it waits for is loaded and recorded anew with every measurement.
     const int warm_ups = steps[i].linear ? 1 : kWarmUps;
     for (int n = 0; n < warm_ups; ++n) ms = timer.measure(steps[i], 2, times[i].logprob);
-    if (steps[i].only && !steps[i].linear) times[i].options = timer.options(steps[i]);
+    if (const auto only = steps[i].only; only && !steps[i].linear) times[i].options = timer.options(steps[i], *only);
     runs[i] = std::clamp(static_cast<int>(std::ceil(steps[i].window_ms / std::max(ms, 0.001))), 1, kMostRuns);
   }
   for (int32_t round = 0; round < rounds; ++round) {

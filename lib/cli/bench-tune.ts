@@ -31,7 +31,7 @@ import {
 
 const defaultRows = [1, 8, 16, 32, 64, 2048];
 /** Seconds after which no further op is tuned. */
-const defaultDuration = 75;
+const defaultDuration = 90;
 
 /** Before anything is measured. @throws R1Error E_UNSUPPORTED, E_NOT_FOUND, E_FILE, E_BAD_INPUT */
 export function checkTunable({ device = "auto", out }: BenchOptions): void {

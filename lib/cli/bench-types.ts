@@ -46,7 +46,7 @@ export interface BenchOptions {
   out?: string;
   /** tune: lists what would be tried, and times nothing. */
   dryRun?: boolean;
-  /** serve: seconds that load is offered for in each row; tune: after which no further op is begun. 0.1 to 3600. Default 10; tune 75. */
+  /** serve: seconds that load is offered for in each row; tune: after which no further op is begun. 0.1 to 3600. Default 10; tune 90. */
   duration?: number;
   /** serve: tokens that all prompts have in common at their start, less than `promptTokens`. Default 0. */
   sharedTokens?: number;

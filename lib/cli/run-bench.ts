@@ -34,7 +34,7 @@ const flags = {
   duration: {
     value: "S",
     parse: number,
-    help: "serve: seconds of each row (default 10); tune: after which no further op is begun (75)",
+    help: "serve: seconds of each row (default 10); tune: after which no further op is begun (90)",
   },
   rows: { value: "N,…", parse: numbers, help: "tune: rows of the steps to tune (default 1,8,16,32,64,2048)" },
   out: { value: "FILE", help: "tune: the table of choices to write, or to add to" },
