@@ -1,18 +1,18 @@
 /** `r1 bench tune`: fills the table of choices (lib/linear-choices.json) with what is faster here than the rules. */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { checkDevice } from "../load-options";
 import { cudaDevices } from "../device";
 import { R1Error } from "../errors";
 import {
+  type ChoiceFile,
   formatChoices,
   linearChoices,
   mergeChoices,
   noChoices,
   readChoices,
   withoutChoices,
-  type ChoiceFile,
 } from "../linear-choices";
+import { checkDevice } from "../load-options";
 import { loadSpec } from "../load-spec";
 import { binding } from "../native";
 import { failingAsR1Error, loadEngine, median } from "./bench-engine";

@@ -3,14 +3,25 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { openCheckpoint } from "../../lib/checkpoint/checkpoint";
 import { runBench } from "../../lib/cli/bench";
 import { tunedFile } from "../../lib/cli/bench-tune";
-import { describe as name, findLayers, gain, stepOfRows, type TimeSteps, tune } from "../../lib/cli/tune";
+import { findLayers, gain, describe as name, stepOfRows, type TimeSteps, tune } from "../../lib/cli/tune";
 import { keysOf, noChoices, readChoices } from "../../lib/linear-choices";
-import type { NativeLinearChoices, NativeStreamChoice, NativeTimedStep, NativeTileChoice } from "../../lib/native";
-import { variants } from "../support/backends";
+import { loadSpec } from "../../lib/load-spec";
+import {
+  binding,
+  type NativeLinearChoices,
+  type NativeStreamChoice,
+  type NativeTileChoice,
+  type NativeTimedStep,
+} from "../../lib/native";
 import { r1 } from "../cli/run";
+import { variants } from "../support/backends";
+import { devices } from "../support/devices";
+import { tinyFolder } from "../support/tiny";
 
+const hopper = variants().some(({ family, precision }) => family === "sm90" && precision === "bf16");
 const sizes: Record<string, number> = { gateUp: 4000, down: 2000, qkv: 500, output: 400, head: 3000 };
 
 function streamRow(op: string, rows: number, tileRows: number, stages: number): NativeStreamChoice {
@@ -192,6 +203,23 @@ describe("the file", () => {
   });
 });
 
+it.each(devices)("steps are timed with choices of their own, and ops say what they have: %s", async (device) => {
+  const precision = device === "cuda" ? "bf16" : "f32";
+  const spec = loadSpec(await openCheckpoint(tinyFolder), { device, precision, contextLength: 256, threads: 2 });
+  const step: NativeTimedStep = {
+    ...{ numericClass: "decode", sequences: 3, length: 70, promptRows: 0, classes: null },
+  };
+  const steps: NativeTimedStep[] = [step, { ...step, only: "down" }, { ...step, only: "attention" }];
+  const [plain, down, attention] = await binding().timeSteps(spec, steps, 1);
+  expect([plain.options, attention.options]).toEqual([[], []]);
+  expect(down.options.length).toBe(hopper ? 1 : 0);
+  const candidates = down.options.flatMap(({ candidates }) => candidates.stream);
+  const linear = [[], ...candidates.map((row) => [row])].map((rows) => ({ ...noChoices, stream: rows }));
+  const times = await binding().timeSteps(spec, [...linear.map((one) => ({ ...step, linear: one })), step], 2);
+  expect(times.map(({ logprob }) => logprob)).toEqual(times.map(() => plain.logprob));
+  for (const { ms } of times) for (const one of ms) expect(one).toBeGreaterThan(0);
+});
+
 describe("r1 bench tune", () => {
   const folder = mkdtempSync(join(tmpdir(), "r1-tune-"));
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -217,14 +245,13 @@ describe("r1 bench tune", () => {
     }
   });
 
-  const hopper = variants().some(({ family, precision }) => family === "sm90" && precision === "bf16");
   it.skipIf(!hopper)(
     "fills a file on Hopper, which then is loaded",
     async () => {
       const out = join(folder, "tuned.json");
       const other = { ...noChoices, stream: [streamRow("down", 1, 64, 4)] } satisfies NativeLinearChoices;
       writeFileSync(out, JSON.stringify(other));
-      const options = { model: "smollm2", device: "cuda", rows: [1, 200] };
+      const options = { model: "smollm2", device: "cuda", rows: [1, 200], duration: 5 };
       const listed = await runBench("tune", { ...options, dryRun: true });
       expect(listed.rows.map(({ op }) => op)).toEqual([
         "gateUp",
