@@ -290,7 +290,7 @@ R1_DEVICE void linear_prefill(const TensorMap& x, const TensorMap& weights, cons
 #define R1_PREFILL_BODY(columns, stages)
 #endif
 
-// linear_sm90_prefill_n<BN>; the ring's stages are those of kPrefillTiles in csrc/backend/cuda/linear_plan.cc.
+// linear_sm90_prefill_n<BN>; the ring's stages are those of kPrefillTiles in csrc/backend/cuda/linear_tiles.h.
 #define R1_PREFILL_KERNEL(columns, stages)                                                    \
   extern "C" __global__ void __launch_bounds__(384, 1) linear_sm90_prefill_n##columns(        \
       const __grid_constant__ r1::TensorMap x, const __grid_constant__ r1::TensorMap weights, \

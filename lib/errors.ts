@@ -4,7 +4,8 @@ import type { PartialResult } from "./results";
 export const errorCodes = {
   E_ABORTED: "the caller's AbortSignal fired",
   E_BAD_CHECKPOINT: "a model file is malformed, truncated or does not fit its config",
-  E_BAD_INPUT: "a prompt cannot be rendered from this input, a session has an open turn, or a session file is damaged",
+  E_BAD_INPUT:
+    "a prompt cannot be rendered from this input, a session has an open turn, or a session file or R1_LINEAR_CHOICES is damaged",
   E_BINDING: "the native addon could not be loaded",
   E_CONTEXT_OVERFLOW: "the prompt and the tokens asked for do not fit the context",
   E_DEVICE_LOST: "the device reported an error it cannot recover from; this model must be disposed and loaded again",

@@ -1,8 +1,9 @@
 /** What the engine is to load, put together from a checkpoint and options; benches use it with made-up weights. */
 import { totalmem } from "node:os";
 import type { Checkpoint } from "./checkpoint/checkpoint";
+import { linearChoices, noChoices } from "./linear-choices";
 import { DEFAULT_SEQUENCES, DEFAULT_SESSION_KV_SHARE } from "./load-options";
-import { kernelFile, type NativeLoadSpec, type Precision } from "./native";
+import { kernelFile, type NativeLinearChoices, type NativeLoadSpec, type Precision } from "./native";
 
 export interface LoadSpecOptions {
   device: "cpu" | "cuda";
@@ -25,6 +26,8 @@ export interface LoadSpecOptions {
   threads?: number;
   /** Kernel family or instruction set to force. */
   family?: string;
+  /** How linear layers are computed on a GPU. Default: the built-in table, over which R1_LINEAR_CHOICES goes. */
+  linearChoices?: NativeLinearChoices;
 }
 
 /** Taken only when requests have to make room: 4 GiB, or an eighth of the host's memory where that is less. */
@@ -60,5 +63,6 @@ export function loadSpec(
     launchAhead: options.launchAhead ?? launchAheadOf(process.env.R1_LAUNCH_AHEAD),
     threads: options.threads ?? 0,
     family: options.family ?? "",
+    linearChoices: options.linearChoices ?? (device === "cuda" ? linearChoices() : noChoices),
   };
 }

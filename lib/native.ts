@@ -56,6 +56,64 @@ export interface NativeWeight {
   parts: NativePart[];
 }
 
+/**
+ * csrc/backend/linear_choices.h: how a linear layer of a shape is computed on a device. Of linear_sm90_stream_*, for
+ * steps of up to 64 rows; all but the last two are the row's key.
+ */
+export interface NativeStreamChoice {
+  numericClass: "prefill" | "decode";
+  /** Multiprocessors of the device. */
+  sms: number;
+  /** Of the weights as they lie on the device. */
+  storedRows: number;
+  k: number;
+  /** Of a block's tile: 8, 16, 32 or 64, the least that holds the step's rows. */
+  tokens: number;
+  /** Together with RoPE and the append to the KV cache. */
+  paired: boolean;
+  /** Weight rows of a block's tile. */
+  tileRows: number;
+  /** Of the ring that a block loads ahead in. */
+  stages: number;
+}
+
+/** Of linear_sm90_prefill_*, likewise. */
+export interface NativeTileChoice {
+  sms: number;
+  storedRows: number;
+  k: number;
+  /** A multiple of 128: steps of so many rows, or up to 127 fewer. */
+  rows: number;
+  paired: boolean;
+  /** Weight rows of a block's tile. */
+  columns: number;
+  /** Tiles of 128 rows that share a weight tile in the cache. */
+  band: number;
+}
+
+/** Of the decode class; the bits of results depend on it, so neither rows nor device are in the key. */
+export interface NativeSplitsChoice {
+  /** Of the kernels. */
+  family: "sm75" | "sm80" | "sm90";
+  storedRows: number;
+  k: number;
+  /** Ranges of K that are added separately, 1 to 8. */
+  splits: number;
+}
+
+/** What has no row is left to the rules in csrc/backend/cuda/linear_plan.cc. */
+export interface NativeLinearChoices {
+  stream: NativeStreamChoice[];
+  tile: NativeTileChoice[];
+  splits: NativeSplitsChoice[];
+}
+
+/** What a linear layer is computed by, one row, and what it could be: rows of the same list and key. */
+export interface NativeLinearOptions {
+  now: NativeLinearChoices;
+  candidates: NativeLinearChoices;
+}
+
 export interface NativeLoadSpec {
   config: NativeModelConfig;
   files: string[];
@@ -93,6 +151,8 @@ export interface NativeLoadSpec {
   threads: number;
   /** Kernel family or instruction set to force; "" chooses (csrc/backend/backend.h). */
   family: string;
+  /** Checked by a backend that has choices: CUDA. Rows for other devices and shapes may be among them. */
+  linearChoices: NativeLinearChoices;
 }
 
 /** csrc/backend/sampling.h, before rounding: the engine rounds floats to f32 once and lowers topP and minP to 2^32 fixed point. */
@@ -348,6 +408,8 @@ export interface NativeTimedStep {
   cublas?: boolean;
   /** That a measurement takes at least, of as many runs as that needs. Default 10. */
   windowMs?: number;
+  /** In the place of the spec's; the step is then warmed up once only, as tuning measures hundreds. */
+  linear?: NativeLinearChoices | null;
 }
 
 export interface NativeStepTimes {
@@ -355,6 +417,8 @@ export interface NativeStepTimes {
   ms: number[];
   /** Of the first sequence's greedy token: equal when the bits of the step are. Means nothing for one op alone. */
   logprob: number;
+  /** Of one op alone: what could be chosen for its linear layers. Empty: nothing, or `linear` has chosen. */
+  options: NativeLinearOptions[];
 }
 
 export interface NativeBinding {

@@ -8,8 +8,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/kv_cache.h"
+#include "backend/linear_choices.h"
 #include "backend/sampling.h"
 #include "backend/weights.h"
 #include "base/dtype.h"
@@ -228,6 +230,7 @@ struct BackendOptions {
   std::string
       family;  // kernel family to force on CUDA: "", "sm75", "sm80", "sm90", "simt"; instruction set on the CPU:
                // "", "generic", "avx2", "avx512", "avx512bf16", "neon"
+  LinearChoices linear_choices;  // CUDA; rows for other devices and shapes may be among them
 };
 
 class Backend {
@@ -278,6 +281,12 @@ class Backend {
   virtual void run(const std::function<void()>& forward) = 0;
   /** What run() has recorded is recorded anew: for measurements whose `forward` is another one than before. */
   virtual void forget_graphs() {}
+  /** Choices in the place of BackendOptions'; throws as creating a backend does, and then has the old ones. Graphs are
+   * forgotten. */
+  virtual void set_linear_choices(const LinearChoices&) {}
+  /** What could be chosen for the linear layers that `forward`, which is called between begin_step and read_results,
+   * computes. None: a backend without choices, which does not call it. */
+  virtual std::vector<LinearOptions> linear_options(const std::function<void()>&) { return {}; }
   /** This backend with the blocks' linear layers by cuBLAS, for measurements: cuda/cublas_backend.h. */
   virtual std::unique_ptr<Backend> with_cublas(const std::string& library);
   /** Puts the step's results where the next step leaves them alone: of kStepsInFlight steps at most. */

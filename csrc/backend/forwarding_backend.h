@@ -31,6 +31,10 @@ class ForwardingBackend : public Backend {
   const StepView& begin_step(const Step& step) override { return inner_.begin_step(step); }
   void run(const std::function<void()>& forward) override { inner_.run(forward); }
   void forget_graphs() override { inner_.forget_graphs(); }
+  void set_linear_choices(const LinearChoices& choices) override { inner_.set_linear_choices(choices); }
+  std::vector<LinearOptions> linear_options(const std::function<void()>& forward) override {
+    return inner_.linear_options(forward);
+  }
   void end_step() override { inner_.end_step(); }
   void read_results(SampleResult* out) override { inner_.read_results(out); }
 

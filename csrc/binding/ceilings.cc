@@ -17,7 +17,8 @@ Ceilings ceilings_of(const DeviceSpec& device) {
                                .max_blocks_per_sequence = 1,
                                .max_logit_rows = kMaxLogitRows,
                                .threads = device.threads,
-                               .family = device.family};
+                               .family = device.family,
+                               .linear_choices = {}};
   return create_backend(options, device)->measure_ceilings();
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "binding/js_read.h"
+#include "binding/linear_choices.h"
 
 namespace r1 {
 namespace {
@@ -107,6 +108,7 @@ EngineSpec parse_load_spec(const Napi::Value& value) {
                   .prefix_cache = from.boolean("prefixCache"),
                   .host_kv_memory = from.integer("hostKvMemory", 0, kMaxSafe),
                   .session_kv_share = from.number("sessionKvShare"),
+                  .linear_choices = parse_linear_choices(from.object("linearChoices")),
                   .launch_ahead = std::nullopt};
   if (!from.is_null("launchAhead")) spec.launch_ahead = from.boolean("launchAhead");
   for (const JsObject& weight : from.objects("weights")) spec.weights.push_back(parse_weight(weight));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "binding/js_read.h"
+#include "binding/linear_choices.h"
 #include "binding/parse_spec.h"
 #include "binding/promise_worker.h"
 #include "engine/step_timer.h"
@@ -36,6 +37,7 @@ TimedStep parse_step(const JsObject& from) {
                     classes.one_of("mlp", kChoices), classes.one_of("residual", kChoices)};
   }
   if (!from.is_null("windowMs")) step.window_ms = static_cast<double>(from.integer("windowMs", 1, kMostWindowMs));
+  if (!from.is_null("linear")) step.linear = parse_linear_choices(from.object("linear"));
   if (!from.is_null("only")) step.only = from.one_of("only", kOps);
   return step;
 }
@@ -48,6 +50,9 @@ Napi::Value times_to_js(Napi::Env env, const std::vector<StepTimes>& times) {
     Napi::Object one = Napi::Object::New(env);
     one.Set("ms", ms);
     one.Set("logprob", times[i].logprob);
+    Napi::Array options = Napi::Array::New(env);
+    for (const LinearOptions& option : times[i].options) options.Set(options.Length(), to_js(env, option));
+    one.Set("options", options);
     list.Set(static_cast<uint32_t>(i), one);
   }
   return list;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/linear_choices.h"
 #include "base/dtype.h"
 #include "model/config.h"
 
@@ -53,6 +54,7 @@ struct EngineSpec {
   bool prefix_cache = true;
   int64_t host_kv_memory = 0;
   double session_kv_share = 0.5;
+  LinearChoices linear_choices;
   std::optional<bool> launch_ahead;  // absent: where run() does not wait for the device
 };
 

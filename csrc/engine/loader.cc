@@ -73,7 +73,8 @@ BackendOptions backend_options(const EngineSpec& spec, int32_t prefill_rows) {
           .max_blocks_per_sequence = static_cast<int32_t>(blocks_for(spec.context_length)),
           .max_logit_rows = std::max(prefill_rows, kMaxLogitRows),  // scoring wants those of every row
           .threads = spec.device.threads,
-          .family = spec.device.family};
+          .family = spec.device.family,
+          .linear_choices = spec.linear_choices};
 }
 
 /** Milliseconds since it was made, or since it was asked last. */

@@ -79,8 +79,9 @@ class PoolPart final : public KvPool {
 
 class StepTimer {
  public:
-  StepTimer(LoadedModel& loaded, const std::vector<TimedStep>& steps, const std::string& cublas)
+  StepTimer(LoadedModel& loaded, const EngineSpec& spec, const std::vector<TimedStep>& steps, const std::string& cublas)
       : loaded_(loaded),
+        choices_(spec.linear_choices),
         cublas_(cublas.empty() ? nullptr : loaded.backend->with_cublas(cublas)),
         vocab_(loaded.model->config().vocab),
         logits_(loaded.backend->allocate(StepRunner::workspace_bytes(loaded.model->config()))) {
@@ -91,6 +92,7 @@ class StepTimer {
       length = std::max(length, step.length);
       prompt_rows = std::max(prompt_rows, step.prompt_rows);
       alone_ = alone_ || step.only;
+      chosen_ = chosen_ || step.linear;
     }
     take_blocks(sequences, length, prompt_rows);
     int64_t blocks = 0;
@@ -103,12 +105,11 @@ class StepTimer {
 
   /** Milliseconds of one run, and what it yielded. */
   double measure(const TimedStep& timed, int runs, float& logprob) {
-    StepArrays arrays;
-    for (int32_t s = 0; s < timed.sequences; ++s) arrays.add(blocks_[s], timed.length - 1, 1, vocab_);
-    if (timed.prompt_rows > 0) arrays.add(blocks_.back(), 0, timed.prompt_rows, vocab_);
+    const StepArrays arrays = arrays_of(timed);
     const Step step = arrays.step(timed.numeric_class);
     std::vector<SampleResult> results(static_cast<size_t>(step.logit_count));
-    if (alone_) record(step, timed, results);
+    if (chosen_) loaded_.backend->set_linear_choices(timed.linear ? *timed.linear : choices_);
+    if (alone_ || (chosen_ && timed.numeric_class == NumericClass::kDecode)) record(step, timed, results);
     const auto begun = Clock::now();
     run(step, timed, runs);
     loaded_.backend->read_results(results.data());
@@ -117,7 +118,29 @@ class StepTimer {
     return ms / static_cast<double>(runs * passes_of(timed));
   }
 
+  /** Of the one op's linear layers. */
+  std::vector<LinearOptions> options(const TimedStep& timed, StepOp op) {
+    const StepArrays arrays = arrays_of(timed);
+    const Step step = arrays.step(timed.numeric_class);
+    std::vector<SampleResult> results(static_cast<size_t>(step.logit_count));
+    TimedStep whole = timed;
+    whole.only.reset();
+    run(step, whole, 1);
+    OneOp one(*loaded_.backend, op);
+    const StepView& view = loaded_.backend->begin_step(step);
+    std::vector<LinearOptions> found = loaded_.backend->linear_options([&] { forward(one, view, *loaded_.kv); });
+    loaded_.backend->read_results(results.data());
+    return found;
+  }
+
  private:
+  StepArrays arrays_of(const TimedStep& timed) const {
+    StepArrays arrays;
+    for (int32_t s = 0; s < timed.sequences; ++s) arrays.add(blocks_[s], timed.length - 1, 1, vocab_);
+    if (timed.prompt_rows > 0) arrays.add(blocks_.back(), 0, timed.prompt_rows, vocab_);
+    return arrays;
+  }
+
   void check(const TimedStep& step) const {
     const int32_t rows = step.sequences + step.prompt_rows;
     const bool decode = step.numeric_class == NumericClass::kDecode;
@@ -222,11 +245,13 @@ class StepTimer {
   }
 
   LoadedModel& loaded_;
+  const LinearChoices choices_;            // of steps that have none of their own
   const std::unique_ptr<Backend> cublas_;  // null where it is not wanted
   const int32_t vocab_;
   const std::unique_ptr<Buffer> logits_;
   std::vector<std::vector<int32_t>> blocks_;  // of the sequences, then of the prompt
   bool alone_ = false;                        // some step is of one op
+  bool chosen_ = false;                       // some step has choices of its own
 };
 
 }  // namespace
@@ -235,12 +260,15 @@ std::vector<StepTimes> time_steps(const EngineSpec& spec, const std::vector<Time
                                   const std::string& cublas) {
   const auto cancelled = std::make_shared<std::atomic<bool>>(false);
   LoadedModel loaded = load_model(spec, create_backend, cancelled, [](const ProgressEvent&) {});
-  StepTimer timer(loaded, steps, cublas);
+  StepTimer timer(loaded, spec, steps, cublas);
   std::vector<StepTimes> times(steps.size());
   std::vector<int> runs(steps.size());
   for (size_t i = 0; i < steps.size(); ++i) {
     double ms = 0;
-    for (int n = 0; n < kWarmUps; ++n) ms = timer.measure(steps[i], 2, times[i].logprob);
+    // One where tuning measures many steps: what it waits for is loaded and recorded anew with every measurement.
+    const int warm_ups = steps[i].linear ? 1 : kWarmUps;
+    for (int n = 0; n < warm_ups; ++n) ms = timer.measure(steps[i], 2, times[i].logprob);
+    if (const auto only = steps[i].only; only && !steps[i].linear) times[i].options = timer.options(steps[i], *only);
     runs[i] = std::clamp(static_cast<int>(std::ceil(steps[i].window_ms / std::max(ms, 0.001))), 1, kMostRuns);
   }
   for (int32_t round = 0; round < rounds; ++round) {

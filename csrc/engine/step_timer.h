@@ -21,13 +21,16 @@ struct TimedStep {
   std::optional<ClassChoices> choices;
   /** The one op that is carried out, in all layers one after the other; absent: all of them. */
   std::optional<StepOp> only;
-  bool cublas = false;    // its linear layers by cuBLAS
+  bool cublas = false;  // its linear layers by cuBLAS
+  /** In the place of the spec's. */
+  std::optional<LinearChoices> linear = {};
   double window_ms = 10;  // that a measurement takes at least, unless it were more than kMostRuns
 };
 
 struct StepTimes {
-  std::vector<double> ms;  // of each round
-  float logprob = 0;       // of the first sequence's greedy token, to compare bits by; nothing for one op
+  std::vector<double> ms;              // of each round
+  float logprob = 0;                   // of the first sequence's greedy token, to compare bits by; nothing for one op
+  std::vector<LinearOptions> options;  // of one op's linear layers, where the device has a choice
 };
 
 /**

@@ -10,6 +10,7 @@
 #include "backend/cuda/family.h"
 #include "engine/loader.h"
 #include "testing/failing_backend.h"
+#include "testing/linear_plans.h"
 #include "testing/load_spec.h"
 #include "testing/memory_source.h"
 #include "testing/nvml.h"
@@ -106,6 +107,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("TestEngine", TestEngine::define(env));
   exports.Set("TestModel", TestModel::define(env));
   exports.Set("batchLimits", Napi::Function::New<batch_limits>(env));
+  exports.Set("linearPlan", Napi::Function::New<linear_plan>(env));
   exports.Set("loadWithFailure", Napi::Function::New<load_with_failure>(env));
   exports.Set("dealtPieces", Napi::Function::New<dealt_pieces>(env));
   exports.Set("worthDealing", Napi::Function::New<worth_dealing>(env));

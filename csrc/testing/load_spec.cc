@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "binding/linear_choices.h"
 #include "testing/values.h"
 
 namespace r1::testing {
@@ -77,6 +78,7 @@ EngineSpec load_spec(const Napi::Object& from) {
   spec.prefix_cache = from.Get("prefixCache").ToBoolean();
   spec.host_kv_memory = static_cast<int64_t>(number(from, "hostKvMemory"));
   spec.session_kv_share = number(from, "sessionKvShare");
+  spec.linear_choices = parse_linear_choices(JsObject(from.Get("linearChoices"), "linearChoices"));
   return spec;
 }
 

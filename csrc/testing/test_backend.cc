@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "binding/linear_choices.h"
 #include "testing/memory_source.h"
 #include "testing/step_data.h"
 #include "testing/values.h"
@@ -37,6 +38,9 @@ BackendOptions backend_options(const Napi::Object& from) {
   options.max_logit_rows = static_cast<int32_t>(number_or(from, "maxLogitRows", 256));
   options.threads = static_cast<int32_t>(number_or(from, "threads", 0));
   options.family = text_or(from, "family", "");
+  if (present(from, "linearChoices")) {
+    options.linear_choices = parse_linear_choices(JsObject(from.Get("linearChoices"), "linearChoices"));
+  }
   return options;
 }
 
@@ -58,6 +62,7 @@ Napi::Function TestBackend::define(Napi::Env env) {
                          InstanceMethod("runOp", &TestBackend::run_op),
                          InstanceMethod("sampleBatch", &TestBackend::sample_batch),
                          InstanceMethod("runSteps", &TestBackend::run_steps),
+                         InstanceMethod("setLinearChoices", &TestBackend::set_linear_choices),
                          InstanceMethod("dispose", &TestBackend::dispose),
                      });
 }
@@ -227,6 +232,11 @@ Napi::Value TestBackend::run_op(const Napi::CallbackInfo& info) {
     run_ops(backend(info.Env()), [&] { call_op(info[0].ToString(), call); });
     return call.collect();
   });
+}
+
+void TestBackend::set_linear_choices(const Napi::CallbackInfo& info) {
+  translated(info.Env(),
+             [&] { backend(info.Env()).set_linear_choices(parse_linear_choices(JsObject(info[0], "linearChoices"))); });
 }
 
 void TestBackend::dispose(const Napi::CallbackInfo&) {

@@ -36,6 +36,7 @@ class TestBackend : public Napi::ObjectWrap<TestBackend> {
   Napi::Value run_op(const Napi::CallbackInfo& info);
   Napi::Value sample_batch(const Napi::CallbackInfo& info);
   Napi::Value run_steps(const Napi::CallbackInfo& info);
+  void set_linear_choices(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
   std::unique_ptr<Backend> backend_;  // outlives what it has loaded

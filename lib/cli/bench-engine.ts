@@ -30,6 +30,10 @@ export function checkBenchOptions(kind: BenchKind, options: BenchOptions): void 
   if (newTokens !== undefined)
     checkInteger("newTokens", newTokens, kind === "serve" ? 1 : warmUp + stretch + 1, 2 ** 24);
   if (repeats !== undefined) checkInteger("repeats", repeats, 1, 1000);
+  if (options.rows?.length === 0) throw new RangeError("rows must have at least one number.");
+  for (const count of options.rows ?? []) checkInteger("rows", count, 1, 65536);
+  if (options.out !== undefined && options.out === "")
+    throw new RangeError('out must be the path of a file, found "".');
   if (threads !== undefined) checkInteger("threads", threads, 0, 1024);
   if (options.synthetic !== undefined) checkWord("synthetic", options.synthetic, Object.keys(shapes));
   checkServeOptions(options);

@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint";
 import type { NativeCeilings, NativeEngineInfo, Precision } from "../native";
 import type { Origin } from "./origin";
 
-export type BenchKind = "decode" | "prefill" | "load" | "serve" | "invariance" | "kernels";
+export type BenchKind = "decode" | "prefill" | "load" | "serve" | "invariance" | "kernels" | "tune";
 
 export interface BenchOptions {
   /**
@@ -20,7 +20,7 @@ export interface BenchOptions {
    * invariance [1, 8, 32, 64]; kernels none beside `promptRows`.
    */
   sequences?: number[];
-  /** Tokens of each prompt; invariance, kernels: of each sequence. Default: 128 for decode, serve and kernels, else 1024. */
+  /** Tokens of each prompt; invariance, kernels, tune: of each sequence. Default: 128 for decode, serve, kernels and tune, else 1024. */
   promptTokens?: number;
   /** prefill on CUDA: a libcublas.so, with which the blocks' linear layers are compared. Default: none. */
   cublas?: string;
@@ -40,7 +40,13 @@ export interface BenchOptions {
   concurrency?: number[];
   /** serve: requests that come per second, a row each, 0.01 to 10 000. Default: none. */
   rate?: number[];
-  /** serve: seconds that load is offered for in each row, 0.1 to 3600. Default 10. */
+  /** tune: rows of the steps that are tuned, 1 to 65536: up to 64 as generated tokens, more as prompt rows. Default [1, 8, 16, 32, 64, 2048]. */
+  rows?: number[];
+  /** tune: a file of choices to write; one that is there keeps its rows for other shapes and devices. Default: none is written. */
+  out?: string;
+  /** tune: lists what would be tried, and times nothing. */
+  dryRun?: boolean;
+  /** serve: seconds that load is offered for in each row; tune: after which no further op is begun. 0.1 to 3600. Default 10; tune 90. */
   duration?: number;
   /** serve: tokens that all prompts have in common at their start, less than `promptTokens`. Default 0. */
   sharedTokens?: number;

@@ -1,5 +1,5 @@
 /**
- * `r1 bench decode|prefill|load|serve|invariance|kernels`: figures of this machine beside the ceilings that simple loops reach
+ * `r1 bench decode|prefill|load|serve|invariance|kernels|tune`: figures of this machine beside the ceilings that simple loops reach
  * on it in the same run. bench/README.md says how each figure is made.
  */
 import { embeddedModel } from "../embedded";
@@ -11,6 +11,7 @@ import { benchKernels } from "./bench-kernels";
 import { benchLoad, defaultSynthetic } from "./bench-load";
 import { benchPrefill } from "./bench-prefill";
 import { benchServe } from "./bench-serve";
+import { benchTune, checkTunable } from "./bench-tune";
 import type {
   BenchContext,
   BenchKind,
@@ -38,6 +39,7 @@ const benches: Readonly<Record<BenchKind, (context: BenchContext) => Promise<Ben
   serve: benchServe,
   invariance: benchInvariance,
   kernels: benchKernels,
+  tune: benchTune,
 };
 
 export const benchKinds = Object.keys(benches) as BenchKind[];
@@ -50,6 +52,7 @@ export const benchKinds = Object.keys(benches) as BenchKind[];
  */
 export async function runBench(kind: BenchKind, options: BenchOptions, signal?: AbortSignal): Promise<BenchReport> {
   checkBenchOptions(kind, options);
+  if (kind === "tune") checkTunable(options);
   const synthetic =
     kind === "load" && options.model === undefined ? (options.synthetic ?? defaultSynthetic) : undefined;
   const checkpoint = await benchCheckpoint(synthetic ?? options.model);

@@ -31,7 +31,14 @@ const flags = {
   "new-tokens": { value: "N", parse: number, help: "decode, serve: tokens of each answer (default: 128, serve 64)" },
   concurrency: { value: "N,…", parse: numbers, help: "serve: requests kept open, a row each (default 1,8,32,64,128)" },
   rate: { value: "R,…", parse: numbers, help: "serve: requests that come per second, at random times, a row each" },
-  duration: { value: "S", parse: number, help: "serve: seconds of each row (default 10)" },
+  duration: {
+    value: "S",
+    parse: number,
+    help: "serve: seconds of each row (default 10); tune: after which no further op is begun (90)",
+  },
+  rows: { value: "N,…", parse: numbers, help: "tune: rows of the steps to tune (default 1,8,16,32,64,2048)" },
+  out: { value: "FILE", help: "tune: the table of choices to write, or to add to" },
+  "dry-run": { help: "tune: lists what would be tried" },
   "shared-tokens": { value: "N", parse: number, help: "serve: tokens that all prompts begin with (default 0)" },
   "max-sequences": {
     value: "N",
@@ -60,7 +67,7 @@ const flags = {
 
 export const bench: Command = {
   summary: "measure speed as shares of what this machine reaches",
-  usage: "bench decode|prefill|load|serve|invariance|kernels [flags]",
+  usage: "bench decode|prefill|load|serve|invariance|kernels|tune [flags]",
   flags,
   maxPositionals: 1,
   async run({ values, positionals }, io) {

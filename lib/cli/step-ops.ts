@@ -130,4 +130,4 @@ export async function timeOps(
 }
 
 /** Prompt rows that a step has room for on every device: csrc/engine/loader.cc. */
-const leastPrefillRows = 512;
+export const leastPrefillRows = 512;

@@ -8,6 +8,8 @@ import type { R1ErrorCode } from "../../lib/errors";
 import type {
   NativeEvent,
   NativeGpuStatus,
+  NativeLinearChoices,
+  NativeLinearOptions,
   NativeLoadSpec,
   NativeRequest,
   NativeSessionState,
@@ -26,6 +28,8 @@ export interface TestBackendOptions {
   family?: string;
   /** CPU threads; 0 chooses. */
   threads?: number;
+  /** None where absent: the rules choose. */
+  linearChoices?: NativeLinearChoices;
   /** 2048 unless given; of a step, like the next two (64 and 128). */
   maxRows?: number;
   maxSequences?: number;
@@ -243,7 +247,33 @@ export interface TestBackend {
   runSteps(steps: TestStep[], options: TestStepChain): TestSampleResult[][];
   /** `logits` [logit rows][vocab]; throws when they were changed. */
   sampleBatch(step: TestStep, logits: Float32Array, vocab: number): TestSampleResult[];
+  /** Throws as loading with them does, and then has the old ones. */
+  setLinearChoices(choices: NativeLinearChoices): void;
   dispose(): void;
+}
+
+/** csrc/backend/cuda/linear_plan.h */
+export interface TestLinearShape {
+  numericClass: "prefill" | "decode";
+  rows: number;
+  storedRows: number;
+  k: number;
+  /** Of activations and weights: bf16. */
+  precision?: Precision;
+  paired?: boolean;
+}
+
+export interface TestLinearPlan {
+  method: "stream" | "tile" | "mma" | "simt";
+  kernel: string;
+  tileRows: number;
+  tileTokens: number;
+  splits: number;
+  stages: number;
+  band: number;
+  /** Dynamic, of a block. */
+  sharedBytes: number;
+  options: NativeLinearOptions;
 }
 
 /** A forward pass with its residual stream in view. */
@@ -372,6 +402,8 @@ export interface TestAddon {
   describeCuda(): string;
   /** What a management library at `path` says of a device; null when it cannot be found. */
   nvmlStatus(path: string, pciBusId: string, index: number): NativeGpuStatus | null;
+  /** How a layer is computed by a family of kernels on a device of so many SMs. */
+  linearPlan(shape: TestLinearShape, family: string, sms: number, choices: NativeLinearChoices): TestLinearPlan;
   /** Which kernels a compute capability (75, 80, 90, …) gets. */
   chooseFamily(computeCapability: number, precision: Precision, forced: string): string;
   /**

@@ -17,7 +17,7 @@ CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::s
       step_(launch_, options),
       graphs_(launch_),
       uploader_(launch_, options.threads),
-      linear_(launch_, maps_),
+      linear_(launch_, maps_, options.linear_choices),
       op_{.launch = launch_, .step = step_, .maps = maps_, .act = options.precision} {}
 
 CudaBackend::~CudaBackend() {
@@ -126,6 +126,15 @@ void CudaBackend::run(const std::function<void()>& forward) {
 }
 
 void CudaBackend::read_results(SampleResult* out) { step_.read_results(out); }
+
+void CudaBackend::set_linear_choices(const LinearChoices& choices) {
+  linear_.set_choices(choices);
+  launch_.invalidate_graphs();
+}
+
+std::vector<LinearOptions> CudaBackend::linear_options(const std::function<void()>& forward) {
+  return linear_.options(forward);
+}
 
 std::unique_ptr<Backend> CudaBackend::with_cublas(const std::string& library) {
   return create_cublas_backend(*this, stream_.get(), options_, library);

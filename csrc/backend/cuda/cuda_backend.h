@@ -40,6 +40,8 @@ class CudaBackend final : public Backend {
   const StepView& begin_step(const Step& step) override;
   void run(const std::function<void()>& forward) override;
   void forget_graphs() override { launch_.invalidate_graphs(); }
+  void set_linear_choices(const LinearChoices& choices) override;
+  std::vector<LinearOptions> linear_options(const std::function<void()>& forward) override;
   std::unique_ptr<Backend> with_cublas(const std::string& library) override;
   void end_step() override { step_.end(); }
   void read_results(SampleResult* out) override;

@@ -109,7 +109,8 @@ void LinearLauncher::run_once(const LinearCall& call) {
                           .act = call.act,
                           .weight = call.w->dtype,
                           .paired = call.epilogue == LinearEpilogue::kRopeAppend};
-  const LinearPlan plan = plan_linear(shape, context_.family(), context_.device());
+  if (shapes_ && std::find(shapes_->begin(), shapes_->end(), shape) == shapes_->end()) shapes_->push_back(shape);
+  const LinearPlan plan = plan_linear(shape, context_.family(), context_.device(), choices_);
   const LinearOutput out = output_of(call);
   switch (plan.method) {
     case LinearMethod::kStream:
@@ -123,6 +124,23 @@ void LinearLauncher::run_once(const LinearCall& call) {
   }
 }
 
+std::vector<LinearOptions> LinearLauncher::options(const std::function<void()>& calls) {
+  std::vector<LinearShape> shapes;
+  shapes_ = &shapes;
+  try {
+    calls();
+  } catch (...) {
+    shapes_ = nullptr;
+    throw;
+  }
+  shapes_ = nullptr;
+  std::vector<LinearOptions> found;
+  for (const LinearShape& shape : shapes) {
+    found.push_back(linear_options(shape, context_.family(), context_.device(), choices_));
+  }
+  return found;
+}
+
 void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
   const CudaMatrix& w = *call.w;
   const bool rope = call.epilogue == LinearEpilogue::kRopeAppend;
@@ -133,7 +151,7 @@ void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& pla
       .out = out,
       .k_blocks = k_blocks(w),
       .stages = plan.stages,
-      .tiles = static_cast<int32_t>((w.stored_rows + plan.tile_rows - 1) / plan.tile_rows),
+      .tiles = plan.tiles,
       .claims = context_.workspace_as<unsigned>(Workspace::kLinearCounters, kMaxSplitTiles),
       .norm = {.squares = call.prepared.squares,
                .columns = static_cast<int32_t>(w.cols),

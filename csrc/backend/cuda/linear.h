@@ -2,6 +2,7 @@
 #pragma once
 #include "backend/backend.h"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/linear_candidates.h"
 #include "backend/cuda/linear_params.h"
 #include "backend/cuda/linear_plan.h"
 #include "backend/cuda/matrix.h"
@@ -34,9 +35,15 @@ bool fuses_norms(KernelFamily family, DType act, NumericClass numeric_class);
 /** Chooses a kernel and a configuration for every call (linear_plan.h), and launches it. */
 class LinearLauncher {
  public:
-  LinearLauncher(LaunchContext& context, TensorMapCache& maps) : context_(context), maps_(maps) {}
+  LinearLauncher(LaunchContext& context, TensorMapCache& maps, const LinearChoices& choices)
+      : context_(context), maps_(maps), choices_(choices) {}
   /** Throws kUnsupported, naming it, for a combination that no kernel computes. */
   void run(const LinearCall& call);
+
+  /** In the place of those before. What was captured keeps to the old ones. */
+  void set_choices(const LinearChoices& choices) { choices_ = ChoiceTable(choices); }
+  /** What there is to choose for the shapes that `calls` runs, each once. */
+  std::vector<LinearOptions> options(const std::function<void()>& calls);
 
  private:
   void run_once(const LinearCall& call);
@@ -47,6 +54,8 @@ class LinearLauncher {
 
   LaunchContext& context_;
   TensorMapCache& maps_;
+  ChoiceTable choices_;
+  std::vector<LinearShape>* shapes_ = nullptr;  // that run() meets; null: nobody asks
 };
 
 }  // namespace r1::cuda

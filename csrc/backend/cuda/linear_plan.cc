@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "backend/cuda/linear_tiles.h"
+
 namespace r1::cuda {
 namespace {
-
-constexpr int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
 // ---- the method: the first row that fits
 
@@ -48,8 +48,6 @@ const MethodRow* find_method(const LinearShape& shape, KernelFamily family) {
 
 // ---- few rows on tensor cores
 
-constexpr int kDecodeTileRows = 64;
-
 // Clusters of that many blocks that an H100 or H200 holds at a time with two blocks on an SM (measured; the SMs of its
 // GPCs decide). A layer is split such that all its clusters are resident: a second round would cost as much as the
 // first.
@@ -58,11 +56,12 @@ struct ClusterRow {
 };
 constexpr std::array<ClusterRow, 6> kClusters = {{{8, 30}, {6, 39}, {5, 47}, {4, 62}, {3, 79}, {2, 132}}};
 
-/** The smallest tile of tokens, of 8, 16, 32 and 64. */
-int decode_tokens(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : 64; }
-
-// Shared memory of a block when so many share an SM of 228 KB, of which 1 KB a block is the system's.
-constexpr int blocks_per_sm(int blocks) { return 228 * 1024 / blocks - 1024; }
+/** Of a layer's decode class: a function of its shape and the kernels' family alone. */
+int splits_of(const LinearShape& shape, KernelFamily kernels, const ChoiceTable& choices) {
+  if (shape.numeric_class != NumericClass::kDecode) return 1;
+  const int chosen = choices.splits(kernels, shape.stored_rows, shape.k);
+  return chosen > 0 ? chosen : decode_splits(shape.stored_rows, shape.k);
+}
 
 /**
  * Blocks of the streaming kernel on an SM. Three where that is enough for all tiles: those of the next kernel find room
@@ -74,78 +73,70 @@ int stream_blocks_per_sm(int splits, int64_t tiles, int sm_count) {
   return tiles > sm_count && tiles <= int64_t{3} * sm_count ? 3 : 1;
 }
 
-LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device, LinearPlan plan) {
-  const int tokens = decode_tokens(shape.rows);
-  const bool decode = shape.numeric_class == NumericClass::kDecode;
-  plan.splits = decode ? decode_splits(shape.stored_rows, shape.k) : 1;
-  plan.tile_rows = kDecodeTileRows;
-  const bool tall = plan.tile_rows > kDecodeTileRows;
+LinearPlan plan_stream(const LinearShape& shape, const DeviceProperties& device, const ChoiceTable& choices,
+                       LinearPlan plan) {
+  const int tokens = decode_tokens(shape.rows), sms = device.sm_count;
+  plan.splits = splits_of(shape, KernelFamily::kSm90, choices);
   plan.tile_tokens = tokens;
-  const int stage_blocks = tokens == 64 || tall ? 1 : 2;  // of 64 values of K
-  const int threads = plan.tile_rows * 2;
-  const int stage_bytes = (plan.tile_rows + tokens) * 128 * stage_blocks;
-  const int groups = tokens / 8;
-  const int inbox_bytes =
-      plan.splits > 1 ? plan.splits * static_cast<int>(ceil_div(groups, plan.splits)) * threads * 16 : 0;
+  const StreamChoice* chosen =
+      choices.stream(shape.numeric_class, sms, shape.stored_rows, shape.k, tokens, shape.paired);
+  plan.tile_rows = chosen ? chosen->tile_rows : kDecodeTileRows;
   const int64_t tiles = ceil_div(shape.stored_rows, plan.tile_rows);
-  // Barriers, and what the epilogue's threads tell each other: of each token a root, a row and sums of each warp.
-  const int static_bytes = 328 + tokens * (4 + 12 * (plan.tile_rows / 64) + plan.tile_rows / 4);
-  const int per_sm = stream_blocks_per_sm(plan.splits, tiles, device.sm_count);
-  const int budget = blocks_per_sm(per_sm) - static_bytes;
-  constexpr int kAlign = 1024;
-  plan.stages = std::clamp((budget - kAlign - inbox_bytes) / stage_bytes, 2, 16);
+  const StreamMemory memory({tokens, plan.tile_rows}, plan.splits);
+  const int by_rule = std::max(memory.stages(stream_blocks_per_sm(plan.splits, tiles, sms)), kLeastStages);
+  plan.stages = chosen ? chosen->stages : by_rule;
   plan.kernel += "_t" + std::to_string(tokens) + "_m" + std::to_string(plan.tile_rows);
-  const int64_t places = plan.splits > 1 || shape.paired ? tiles : int64_t{per_sm} * device.sm_count;
+  plan.tiles = static_cast<int>(tiles);
+  const int64_t places = plan.splits > 1 || shape.paired ? tiles : int64_t{memory.blocks(plan.stages)} * sms;
   plan.launch.grid_x = static_cast<unsigned>(std::min(tiles, places));
   plan.launch.grid_y = static_cast<unsigned>(ceil_div(shape.rows, tokens));
   plan.launch.grid_z = plan.launch.cluster_z = static_cast<unsigned>(plan.splits);
-  plan.launch.block = static_cast<unsigned>(threads + 64);
-  plan.launch.shared_bytes = static_cast<unsigned>(kAlign + plan.stages * stage_bytes + inbox_bytes);
+  plan.launch.block = static_cast<unsigned>(plan.tile_rows * 2 + 64);
+  plan.launch.shared_bytes = static_cast<unsigned>(memory.dynamic(plan.stages));
   return plan;
 }
 
 // ---- prefill on sm_90
 
-// Widths of the persistent kernel's tiles; `efficiency` is the share of the widest tile's rate that a full wave
-// reaches. In order of preference at equal cost.
-struct PrefillTileRow {
-  int columns, stages;
-  double efficiency;
-};
-constexpr std::array<PrefillTileRow, 6> kPrefillTiles = {
-    {{192, 5, 1.0}, {256, 4, 1.0}, {224, 4, 1.0}, {128, 6, 0.95}, {96, 7, 0.9}, {64, 8, 0.8}}};
-constexpr int kPrefillTokens = 128;
-
-LinearPlan plan_tile(const LinearShape& shape, const DeviceProperties& device, LinearPlan plan) {
-  const int64_t token_tiles = ceil_div(shape.rows, kPrefillTokens);
-  const auto tiles = [&](const PrefillTileRow& row) { return token_tiles * ceil_div(shape.stored_rows, row.columns); };
-  const auto cost = [&](const PrefillTileRow& row) {
-    return static_cast<double>(ceil_div(tiles(row), device.sm_count) * row.columns) / row.efficiency;
+const PrefillTile& prefill_tile(const LinearShape& shape, int sm_count, const TileChoice* chosen) {
+  if (chosen) {
+    return *std::find_if(kPrefillTiles.begin(), kPrefillTiles.end(),
+                         [&](const PrefillTile& tile) { return tile.columns == chosen->columns; });
+  }
+  const auto cost = [&](const PrefillTile& tile) {
+    return prefill_cost(tile, shape.rows, shape.stored_rows, sm_count);
   };
-  const PrefillTileRow& best =
-      *std::min_element(kPrefillTiles.begin(), kPrefillTiles.end(),
-                        [&](const PrefillTileRow& a, const PrefillTileRow& b) { return cost(a) < cost(b); });
+  return *std::min_element(kPrefillTiles.begin(), kPrefillTiles.end(),
+                           [&](const PrefillTile& a, const PrefillTile& b) { return cost(a) < cost(b); });
+}
+
+LinearPlan plan_tile(const LinearShape& shape, const DeviceProperties& device, const ChoiceTable& choices,
+                     LinearPlan plan) {
   constexpr int64_t kWide = 8192;  // weight rows from which on two token tiles should share a weight tile
-  const int staged = best.columns % 64 == 0 ? 64 : 32;
-  plan.tile_rows = best.columns;
+  const TileChoice* chosen = choices.tile(device.sm_count, shape.stored_rows, shape.k, shape.rows, shape.paired);
+  const PrefillTile& tile = prefill_tile(shape, device.sm_count, chosen);
+  const int64_t tiles = ceil_div(shape.rows, kPrefillTokens) * ceil_div(shape.stored_rows, tile.columns);
+  const int staged = tile.columns % 64 == 0 ? 64 : 32;
+  plan.tile_rows = tile.columns;
   plan.tile_tokens = kPrefillTokens;
-  plan.stages = best.stages;
-  plan.band = shape.stored_rows >= kWide ? 2 : 1;
-  plan.kernel += "_n" + std::to_string(best.columns);
-  plan.launch.grid_x = static_cast<unsigned>(std::min<int64_t>(tiles(best), device.sm_count));
+  plan.stages = tile.stages;
+  plan.band = chosen ? chosen->band : shape.stored_rows >= kWide ? 2 : 1;
+  plan.kernel += "_n" + std::to_string(tile.columns);
+  plan.launch.grid_x = static_cast<unsigned>(std::min<int64_t>(tiles, device.sm_count));
   plan.launch.block = 384;
   plan.launch.shared_bytes =
-      static_cast<unsigned>(1024 + best.stages * (kPrefillTokens + best.columns) * 128 + 8 * 16 * (staged * 2 + 16));
+      static_cast<unsigned>(1024 + tile.stages * (kPrefillTokens + tile.columns) * 128 + 8 * 16 * (staged * 2 + 16));
   return plan;
 }
 
 // ---- mma.sync
 
-LinearPlan plan_mma(const LinearShape& shape, KernelFamily least, const DeviceProperties& device, LinearPlan plan) {
+LinearPlan plan_mma(const LinearShape& shape, KernelFamily least, const DeviceProperties& device,
+                    const ChoiceTable& choices, LinearPlan plan) {
   const bool decode = shape.numeric_class == NumericClass::kDecode;
   plan.tile_rows = decode ? kDecodeTileRows : 128;
   plan.tile_tokens = decode ? decode_tokens(shape.rows) : 128;
-  plan.splits = decode ? decode_splits(shape.stored_rows, shape.k) : 1;
+  plan.splits = splits_of(shape, least, choices);
   const int stage_bytes = (plan.tile_rows + plan.tile_tokens) * 128;
   if (least == KernelFamily::kSm75) {
     plan.stages = 2;
@@ -195,15 +186,15 @@ LinearPlan plan_simt(const LinearShape& shape, LinearPlan plan) {
 
 int decode_splits(int64_t stored_rows, int64_t k) {
   const int64_t tiles = ceil_div(stored_rows, kDecodeTileRows);
-  constexpr int64_t kUnit = 128;      // values of K that a split is a multiple of
   constexpr int64_t kLeastUnits = 3;  // of a split, so that its ring gets going
   for (const ClusterRow& row : kClusters) {
-    if (tiles <= row.resident && row.splits * kLeastUnits <= ceil_div(k, kUnit)) return row.splits;
+    if (tiles <= row.resident && row.splits * kLeastUnits <= ceil_div(k, kSplitUnit)) return row.splits;
   }
   return 1;
 }
 
-LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const DeviceProperties& device) {
+LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const DeviceProperties& device,
+                       const ChoiceTable& choices) {
   const MethodRow* row = find_method(shape, family);
   LinearPlan plan;
   if (!row) return plan_simt(shape, plan);
@@ -211,11 +202,11 @@ LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const Devi
   plan.kernel = row->kernels;
   switch (row->method) {
     case LinearMethod::kStream:
-      return plan_stream(shape, device, plan);
+      return plan_stream(shape, device, choices, plan);
     case LinearMethod::kTile:
-      return plan_tile(shape, device, plan);
+      return plan_tile(shape, device, choices, plan);
     default:
-      return plan_mma(shape, row->family, device, plan);
+      return plan_mma(shape, row->family, device, choices, plan);
   }
 }
 

@@ -1,7 +1,9 @@
-// Which kernel computes a linear layer, and in which configuration. A pure function of shape and device.
+// Which kernel computes a linear layer, and in which configuration. A pure function of shape, device and the table of
+// choices, which goes before the rules.
 #pragma once
 #include "backend/backend.h"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/linear_choices.h"
 
 namespace r1::cuda {
 
@@ -19,6 +21,8 @@ struct LinearShape {
   int64_t k;
   DType act, weight;
   bool paired = false;  // kRopeAppend: the rows of a tile come from one head, or from whole ones
+
+  friend bool operator==(const LinearShape&, const LinearShape&) = default;
 };
 
 struct LinearPlan {
@@ -29,6 +33,7 @@ struct LinearPlan {
   int tile_tokens = 0;  // tokens of a block's tile
   int splits = 1;       // of K: over blocks, for kSimt over the warps of a block
   int stages = 0;       // of the ring
+  int tiles = 0;        // kStream: of weight rows; a block may take several
   int band = 1;         // kTile: token tiles that share a weight tile in the cache
 };
 
@@ -42,9 +47,10 @@ constexpr int kMaxSplitTileSums = 64 * 64;
  * stored_rows and k; `rows` and the device decide only tiles, stages and grids, and between methods of equal order
  * (kTile, and kStream with one split).
  */
-LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const DeviceProperties& device);
+LinearPlan plan_linear(const LinearShape& shape, KernelFamily family, const DeviceProperties& device,
+                       const ChoiceTable& choices);
 
-/** Ranges of K that the decode kernels of the tensor-core families add separately: 1 to 8. */
+/** Ranges of K that the decode kernels of the tensor-core families add separately, by the rules: 1 to 8. */
 int decode_splits(int64_t stored_rows, int64_t k);
 
 }  // namespace r1::cuda
