@@ -25,13 +25,15 @@ struct Runs {
     }
     all = sum(all), rows = sum(rows);
     const int room = gridDim.x / groups;
-    int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];
-    // Longer until each block has one run at most; where there are more rows than blocks they take turns.
+    int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];  // KV blocks of a run
+    // Longer until each block has one run at most; where there are more rows than blocks they take turns. As many runs
+    // as leave none with more segments than so many blocks are: one more in a few runs would have all wait for those.
     for (;; most += max(1, most / 8)) {
       int count = 0;
 #pragma unroll
       for (int i = 0; i < kHalves; ++i) {
-        runs[i] = min(segments[i], (blocks[i] + most - 1) / most);
+        const int each = max(1, most * segments[i] / max(1, blocks[i]));
+        runs[i] = (segments[i] + each - 1) / each;
         count += runs[i];
       }
       if (rows > room || sum(count) <= room) break;
