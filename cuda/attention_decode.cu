@@ -25,13 +25,15 @@ struct Runs {
     }
     all = sum(all), rows = sum(rows);
     const int room = gridDim.x / groups;
-    int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];
-    // Longer until each block has one run at most; where there are more rows than blocks they take turns.
+    int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];  // KV blocks of a run
+    // Longer until each block has one run at most; where there are more rows than blocks they take turns. As many runs
+    // as leave none with more segments than so many blocks are: one more in a few runs would have all wait for those.
     for (;; most += max(1, most / 8)) {
       int count = 0;
 #pragma unroll
       for (int i = 0; i < kHalves; ++i) {
-        runs[i] = min(segments[i], (blocks[i] + most - 1) / most);
+        const int each = max(1, most * segments[i] / max(1, blocks[i]));
+        runs[i] = (segments[i] + each - 1) / each;
         count += runs[i];
       }
       if (rows > room || sum(count) <= room) break;
@@ -141,14 +143,14 @@ R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
   }
 R1_ATTENTION_ROWS(f32_d64, float, 64, 2)
 R1_ATTENTION_ROWS(f32_d128, float, 128, 2)
-R1_ATTENTION_ROWS(bf16_d64, r1::bf16, 64, 3)
-R1_ATTENTION_ROWS(bf16_d128, r1::bf16, 128, 3)
+R1_ATTENTION_ROWS(bf16_d64, r1::bf16, 64, 2)
+R1_ATTENTION_ROWS(bf16_d128, r1::bf16, 128, 2)
 R1_ATTENTION_ROWS(fp16_d64, r1::f16, 64, 2)
 R1_ATTENTION_ROWS(fp16_d128, r1::f16, 128, 2)
 R1_DECODE_SIMT(f32_d64, float, 64, 2)
 R1_DECODE_SIMT(f32_d128, float, 128, 2)
-R1_DECODE_SIMT(bf16_d64, r1::bf16, 64, 3)
-R1_DECODE_SIMT(bf16_d128, r1::bf16, 128, 3)
+R1_DECODE_SIMT(bf16_d64, r1::bf16, 64, 2)
+R1_DECODE_SIMT(bf16_d128, r1::bf16, 128, 2)
 R1_DECODE_SIMT(fp16_d64, r1::f16, 64, 2)
 R1_DECODE_SIMT(fp16_d128, r1::f16, 128, 2)
 

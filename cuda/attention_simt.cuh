@@ -39,6 +39,8 @@ class SimtAttention {
   static constexpr int kElements = kDim / kKeyLanes;               // of a key, that a lane has
   static constexpr int kPieces = kElements / kPiece;
   static constexpr int kOwn = kElements / 4;  // elements of the output that a lane has in the end
+  // Whether a tile of V is asked for with the one of K: four pieces of each (f32, heads of 128) take 128 registers.
+  static constexpr bool kValuesAhead = kPieces <= 2;
 
  public:
   static constexpr int kMergedAtOnce = 1;  // results of segments: registers are taken
@@ -65,11 +67,14 @@ class SimtAttention {
     end_ = end;
     reset();
     int key = next_ + kTileKeys * warp();
-    if (key < end_) load_tile(key);
-    while (key < end_) {
-      add_tile(key);
-      key += kTileKeys * kRunWarps;
-      if (key < end_) load_tile(key);
+    if (key < end_) {
+      load_tile(key);
+      for (;;) {
+        add_tile(key);
+        key += kTileKeys * kRunWarps;
+        if (key >= end_) break;  // and not a condition for the load alone, which would keep a tile in registers
+        load_tile(key);
+      }
     }
     next_ = end;
     publish();
@@ -102,21 +107,25 @@ class SimtAttention {
     }
   }
 
-  /** Keys past the range are not read: their memory may hold anything. */
-  R1_DEVICE void load_tile(int key) {
-    const T* k = cache_row<T>(a_.kv, a_.kv.k_offset, blocks_, key, kv_head_, kDim);
-    const T* v = cache_row<T>(a_.kv, a_.kv.v_offset, blocks_, key, kv_head_, kDim);
+  /** This lane's pieces of a tile of K or V. Keys past the range are not read: their memory may hold anything. */
+  R1_DEVICE void load(int key, int64_t plane, uint4 (&to)[kLaneKeys][kPieces]) const {
+    const T* from = cache_row<T>(a_.kv, plane, blocks_, key, kv_head_, kDim);
 #pragma unroll
     for (int i = 0; i < kLaneKeys; ++i) {
       const int n = group() + 4 * i;
       const bool valid = key + n < end_;
 #pragma unroll
       for (int j = 0; j < kPieces; ++j) {
-        const int at = n * kDim + (sub() + kKeyLanes * j) * kPiece;
-        k_[i][j] = valid ? __ldcg(reinterpret_cast<const uint4*>(k + at)) : make_uint4(0, 0, 0, 0);
-        v_[i][j] = valid ? __ldcg(reinterpret_cast<const uint4*>(v + at)) : make_uint4(0, 0, 0, 0);
+        const T* at = from + n * kDim + (sub() + kKeyLanes * j) * kPiece;
+        to[i][j] = valid ? __ldcg(reinterpret_cast<const uint4*>(at)) : make_uint4(0, 0, 0, 0);
       }
     }
+  }
+  R1_DEVICE void load_keys(int key) { load(key, a_.kv.k_offset, k_); }
+  R1_DEVICE void load_values(int key) { load(key, a_.kv.v_offset, v_); }
+  R1_DEVICE void load_tile(int key) {
+    load_keys(key);
+    if (kValuesAhead) load_values(key);
   }
 
   R1_DEVICE void add_tile(int key) {
@@ -133,6 +142,7 @@ class SimtAttention {
         if (h < heads_) score(h, k, p[h]);
       }
     }
+    if (!kValuesAhead) load_values(key);
 #pragma unroll
     for (int h = 0; h < kHeads; ++h) {
       if (h < heads_) soften(h, key, p[h]);

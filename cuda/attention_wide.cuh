@@ -20,7 +20,7 @@ template <int kDim>
 struct WideShared {
   static constexpr int kSlices = kDim / 64;
   static constexpr int kQueryBytes = kSlices * kMembers * 128, kTileBytes = kSlices * kHalfBytes;
-  static constexpr int kProducerRegisters = kDim > 64 ? 24 : 40, kConsumerRegisters = kDim > 64 ? 240 : 232;
+  static constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
   uint32_t base;
   R1_DEVICE uint32_t queries(int group) const { return base + group * kQueryBytes; }
   R1_DEVICE uint32_t keys(int stage) const { return base + 2 * kQueryBytes + stage * kTileBytes; }

@@ -33,7 +33,7 @@ class WideConsumer {
     end_turn();
     wgmma_wait<0>();
     wgmma_pin(s);
-    for (int tile = work_.begin; tile < work_.end; ++tile) {
+    for (int tile = work_.begin;; ++tile) {
       const int i = done_++;
       release(barriers_.empty_keys, i);
       const int first_key = tile * kKeys;
@@ -48,13 +48,17 @@ class WideConsumer {
       multiply_values(i, p);
       wgmma_wait<0>();
       wgmma_pin(state_.o);
-      if (more) multiply_keys(i + 1, s);
+      if (!more) break;
+      multiply_keys(i + 1, s);
       end_turn();
       release(barriers_.empty_values, i);
-      end_tile(tile);
+      if (ends_segment(tile)) end_segment();
       wgmma_wait<0>();
       wgmma_pin(s);
     }
+    end_turn();
+    release(barriers_.empty_values, done_ - 1);
+    end_segment();
     finish();
   }
 
@@ -143,10 +147,11 @@ class WideConsumer {
     wgmma_commit();
   }
 
-  /** A tile may end a segment, or the last of them. */
-  R1_DEVICE void end_tile(int tile) {
+  R1_DEVICE static bool ends_segment(int tile) {
     const int next_block = 2 * (tile + 1);
-    if (cuda::first_tile_of(cuda::segment_of_tile(next_block)) != next_block && tile + 1 < work_.end) return;
+    return cuda::first_tile_of(cuda::segment_of_tile(next_block)) == next_block;
+  }
+  R1_DEVICE void end_segment() {
     state_.close();
     total_.append(state_, weight_factor());
     state_.clear();

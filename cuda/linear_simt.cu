@@ -162,15 +162,16 @@ R1_DEVICE void linear_simt_prefill(const LinearSimtParams& p) {
 
 }  // namespace r1
 
-// linear_simt_{decode,prefill}_<activation>_<weight>
-#define R1_LINEAR_KERNELS(x_name, x_type, w_name, w_type)                                    \
-  extern "C" __global__ void __launch_bounds__(256) linear_simt_decode_##x_name##_##w_name(  \
-      const __grid_constant__ r1::cuda::LinearSimtParams params) {                           \
-    r1::linear_simt_decode<x_type, w_type>(params);                                          \
-  }                                                                                          \
-  extern "C" __global__ void __launch_bounds__(256) linear_simt_prefill_##x_name##_##w_name( \
-      const __grid_constant__ r1::cuda::LinearSimtParams params) {                           \
-    r1::linear_simt_prefill<x_type, w_type>(params);                                         \
+// linear_simt_{decode,prefill}_<activation>_<weight>; four blocks an SM leave a thread of prefill the 64 registers it
+// needs.
+#define R1_LINEAR_KERNELS(x_name, x_type, w_name, w_type)                                       \
+  extern "C" __global__ void __launch_bounds__(256) linear_simt_decode_##x_name##_##w_name(     \
+      const __grid_constant__ r1::cuda::LinearSimtParams params) {                              \
+    r1::linear_simt_decode<x_type, w_type>(params);                                             \
+  }                                                                                             \
+  extern "C" __global__ void __launch_bounds__(256, 4) linear_simt_prefill_##x_name##_##w_name( \
+      const __grid_constant__ r1::cuda::LinearSimtParams params) {                              \
+    r1::linear_simt_prefill<x_type, w_type>(params);                                            \
   }
 
 R1_LINEAR_KERNELS(f32, float, f32, float)

@@ -520,7 +520,8 @@ extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_weigh(
   if (r1::last_of_row(&view.fixed->state.arrived[1])) r1::scan_bins(view);
 }
 
-extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_draw(const __grid_constant__ r1::SampleArgs a) {
+extern "C" __global__ void __launch_bounds__(r1::kSampleThreads, 4) sample_draw(
+    const __grid_constant__ r1::SampleArgs a) {
   r1::pdl_trigger();
   const bool padding = r1::is_padding(a);
   r1::pdl_wait();

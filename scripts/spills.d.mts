@@ -6,12 +6,6 @@ export interface KernelReport {
   loads: number;
   serialised: string | undefined;
 }
-export interface AllowedSpill {
-  kernel: string;
-  archs: string[];
-  bytes: number;
-  why: string;
-}
 export function parseReport(text: string): KernelReport[];
-export function findings(kernels: readonly (KernelReport & { file: string })[], allowed: AllowedSpill[]): string[];
+export function findings(kernels: readonly (KernelReport & { file: string })[]): string[];
 export function table(kernels: readonly (KernelReport & { file: string })[]): string[];

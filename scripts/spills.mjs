@@ -1,7 +1,6 @@
 // Reads what ptxas reported while the kernels were built, prints the registers of each kernel, and fails when one spills
-// registers to memory, or has its wgmma instructions serialised. scripts/spills.json lists what may spill for now, and
-// why; an entry that no longer does is an error too, so that the list can only shrink.
-//   node scripts/spills.mjs [--kernels .build/kernels] [--allowed scripts/spills.json]
+// registers to memory, or has its wgmma instructions serialised.
+//   node scripts/spills.mjs [--kernels .build/kernels]
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,10 +25,10 @@ export function parseReport(text) {
     const loss = /Potential Performance Loss: (.*) in (?:the )?function '([^']+)'/.exec(line);
     if (loss) serialised.set(loss[2], loss[1]);
     // Functions that were not inlined have properties of their own: what they spill is their callers'.
-    const spills = /(\d+) bytes spill stores, (\d+) bytes spill loads/.exec(line);
-    if (spills && current) {
-      current.stores += Number(spills[1]);
-      current.loads += Number(spills[2]);
+    const spilled = /(\d+) bytes spill stores, (\d+) bytes spill loads/.exec(line);
+    if (spilled && current) {
+      current.stores += Number(spilled[1]);
+      current.loads += Number(spilled[2]);
     }
     const used = /Used (\d+) registers/.exec(line);
     if (used && current) current.registers = Number(used[1]);
@@ -41,29 +40,16 @@ export function parseReport(text) {
   }));
 }
 
-/** What is wrong, a line each. `allowed`: { kernel, archs, bytes, why } with the most bytes of spill stores. */
-export function findings(kernels, allowed) {
+const spills = ({ stores, loads }) => stores + loads > 0;
+
+/** What is wrong, a line each. */
+export function findings(kernels) {
   const problems = [];
-  const entryOf = ({ kernel, arch }) => allowed.find((one) => one.kernel === kernel && one.archs.includes(arch));
   for (const one of kernels) {
     const name = `${one.file}: ${one.kernel} (${one.arch})`;
-    const bytes = entryOf(one)?.bytes ?? 0;
     // Loads without stores are of values that were never lost, but cost the same.
-    if (one.stores > bytes || (one.loads > 0 && !entryOf(one)))
-      problems.push(
-        `${name} spills ${one.stores} bytes of registers (reads ${one.loads}), ${bytes > 0 ? `at most ${bytes} are` : "none is"} allowed`,
-      );
+    if (spills(one)) problems.push(`${name} spills ${one.stores} bytes of registers (reads ${one.loads})`);
     if (one.serialised) problems.push(`${name}: ${one.serialised}`);
-  }
-  const archs = new Set(kernels.map(({ arch }) => arch));
-  for (const { kernel, archs: listed, why } of allowed) {
-    if (!why) problems.push(`spills.json does not say why ${kernel} may spill`);
-    for (const arch of listed.filter((one) => archs.has(one))) {
-      const found = kernels.find((one) => one.kernel === kernel && one.arch === arch);
-      if (!found) problems.push(`spills.json allows ${kernel} (${arch}), which does not exist: remove it`);
-      else if (found.stores + found.loads === 0)
-        problems.push(`spills.json allows ${kernel} (${arch}), which no longer spills: remove it`);
-    }
   }
   return problems;
 }
@@ -76,7 +62,7 @@ export function table(kernels) {
     const [file, kernel] = name.split("\0");
     const cells = archs.map((arch) => {
       const one = kernels.find((other) => other.file === file && other.kernel === kernel && other.arch === arch);
-      return one ? `${one.registers}${one.stores + one.loads > 0 ? `+${one.stores}` : ""}` : "";
+      return one ? `${one.registers}${spills(one) ? `+${one.stores}` : ""}` : "";
     });
     rows.push([file, kernel, ...cells]);
   }
@@ -97,17 +83,12 @@ function readReports(folder) {
 
 function main() {
   const { values } = parseArgs({
-    options: {
-      kernels: { type: "string", default: join(root, ".build/kernels") },
-      allowed: { type: "string", default: join(root, "scripts/spills.json") },
-    },
+    options: { kernels: { type: "string", default: join(root, ".build/kernels") } },
   });
   const kernels = readReports(values.kernels);
-  const allowed = JSON.parse(readFileSync(values.allowed, "utf8"));
-  const problems = findings(kernels, allowed);
+  const problems = findings(kernels);
   console.log(`Registers of a thread, +bytes that it spills:\n${table(kernels).join("\n")}`);
-  const spilling = kernels.filter(({ stores, loads }) => stores + loads > 0).length;
-  console.log(`${kernels.length} kernels, ${spilling} spill, ${problems.length} problems`);
+  console.log(`${kernels.length} kernels, ${kernels.filter(spills).length} spill, ${problems.length} problems`);
   for (const problem of problems) console.error(`spills: ${problem}`);
   return problems.length > 0 ? 1 : 0;
 }

@@ -61,7 +61,7 @@ int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHead
  */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
-  const int blocks_per_sm = products && p.head_dim == 128 ? 2 : 3;
+  const int blocks_per_sm = products && p.head_dim == 64 ? 3 : 2;  // which registers allow, too
   const bool large = op.launch.device().max_shared_bytes >= 200 * 1024;
   const int stages = !large ? 2 : p.head_dim == 128 ? 3 : 4;
   const int64_t groups = int64_t{p.kv_heads} * head_chunks(p), row_groups = args.rows * groups;
