@@ -26,6 +26,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "./build.mjs";
 import { buildDist } from "./build-dist.mjs";
+import { cards } from "./cards.mjs";
 import { jobsOf } from "./gpu-suite.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -56,17 +57,6 @@ export function treeHash(folder) {
 function output(command, args) {
   const { status, stdout } = spawnSync(command, args, { cwd: root, encoding: "utf8" });
   return status === 0 ? stdout.trim() : undefined;
-}
-
-/** "NVIDIA H200", "580.159.04" and 90 of the first card, and which may be used: all, or those of CUDA_VISIBLE_DEVICES. */
-function cards() {
-  const query = ["--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"];
-  const lines = output("nvidia-smi", query)?.split("\n");
-  if (!lines?.[0]) throw new Error("nvidia-smi found no GPU here; this script records runs on one");
-  const [device, driver, capability] = lines[0].split(",").map((field) => field.trim());
-  const allowed = process.env.CUDA_VISIBLE_DEVICES?.split(",").filter(Boolean);
-  const gpus = allowed?.length ? allowed : lines.map((_, i) => `${i}`);
-  return { device, driver, capability: Number(capability.replace(".", "")), gpus };
 }
 
 /** The commit the tree stands on, where git can tell; R1_COMMIT where it cannot. */
