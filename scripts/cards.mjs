@@ -1,7 +1,9 @@
 // The GPUs that a script may use.
 import { spawnSync } from "node:child_process";
 
-/** "NVIDIA H200", "580.159.04" and 90 of the first card, and which may be used: all, or those of CUDA_VISIBLE_DEVICES. */
+/**
+ * "NVIDIA H200", "580.159.04" and 90 of the first card, and which may be used: all, or those of CUDA_VISIBLE_DEVICES.
+ */
 export function cards() {
   const query = ["--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"];
   const { status, stdout } = spawnSync("nvidia-smi", query, { encoding: "utf8" });

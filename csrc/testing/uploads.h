@@ -13,7 +13,7 @@ Napi::Value pack_upload(const Napi::CallbackInfo& info);
 /** (sizes reserved, sizes asked for, { slabBytes, memory }) → { addresses, slabs: their sizes, used: slabs kept }. */
 Napi::Value slices_of_arena(const Napi::CallbackInfo& info);
 /** (NativeLoadSpec, { stageBytes, slabBytes }) → milliseconds { device, weights } and bytes; for
- * bench/upload-sweep.mjs. */
+ * scripts/upload-sweep.mjs. */
 Napi::Value time_load(const Napi::CallbackInfo& info);
 
 }  // namespace r1::testing

@@ -1,7 +1,6 @@
 #include "backend/cuda/upload.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "backend/cuda/kernel_params.h"
@@ -10,14 +9,16 @@
 namespace r1::cuda {
 namespace {
 
-constexpr size_t kStages = 2;
+/** Stages of so many bytes that a thread has: small ones are more, so that as much is on its way. */
+constexpr size_t stages_of(int64_t bytes) { return static_cast<size_t>(std::max<int64_t>(2, (4 << 20) / bytes)); }
 
-/** Two stages, of which one is filled while the other is copied. */
+/** Stages of one thread, of which one is filled while the others are copied. */
 class PinnedStages final : public StageWriter {
  public:
-  PinnedStages(CUcontext context, CUstream stream, int64_t bytes) : stream_(stream), bytes_(bytes) {
+  PinnedStages(CUcontext context, CUstream stream, int64_t bytes)
+      : stream_(stream), bytes_(bytes), done_(stages_of(bytes)) {
     R1_CUDA(ctx_set_current(context));
-    memory_ = PinnedMemory(static_cast<int64_t>(kStages) * bytes);  // at once: each call holds the driver up
+    memory_ = PinnedMemory(static_cast<int64_t>(done_.size()) * bytes);  // at once: each call holds the driver up
   }
   ~PinnedStages() override {
     try {
@@ -30,7 +31,7 @@ class PinnedStages final : public StageWriter {
   }
 
   std::byte* next() override {
-    current_ = (current_ + 1) % kStages;
+    current_ = (current_ + 1) % done_.size();
     if (done_[current_]) {
       done_[current_]->wait();
     } else {
@@ -50,7 +51,7 @@ class PinnedStages final : public StageWriter {
   const CUstream stream_;
   const int64_t bytes_;  // of a stage
   PinnedMemory memory_;
-  std::array<std::unique_ptr<Event>, kStages> done_;  // the last copy of each stage
+  std::vector<std::unique_ptr<Event>> done_;  // the last copy of each stage
   size_t current_ = 0;
 };
 
