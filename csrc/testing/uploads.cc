@@ -19,6 +19,14 @@ constexpr int kPoisonByte = 0xa5;
 
 MatrixRole role_named(const std::string& name) { return name == "gateUp" ? MatrixRole::kGateUp : MatrixRole::kLinear; }
 
+std::vector<int64_t> int64s(const Napi::Value& value) {
+  const Napi::Array given = value.As<Napi::Array>();
+  std::vector<int64_t> out;
+  out.reserve(given.Length());
+  for (uint32_t i = 0; i < given.Length(); ++i) out.push_back(given.Get(i).ToNumber().Int64Value());
+  return out;
+}
+
 struct Counts {
   std::atomic<int> made{0}, alive{0}, sent{0};
   int fail_at = 0;  // which piece cannot be sent, from 1
@@ -71,12 +79,8 @@ class LateStages final : public cuda::StageWriter {
 Napi::Value plan_of_upload(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     Napi::Env env = info.Env();
-    const Napi::Array given = info[0].As<Napi::Array>();
-    std::vector<int64_t> part_rows;
-    part_rows.reserve(given.Length());
-    for (uint32_t i = 0; i < given.Length(); ++i) part_rows.push_back(given.Get(i).ToNumber().Int64Value());
-    const auto pieces = cuda::plan_upload(part_rows, role_named(info[1].ToString()), info[2].ToNumber().Int64Value(),
-                                          info[3].ToNumber().Int64Value());
+    const auto pieces = cuda::plan_upload(int64s(info[0]), role_named(info[1].ToString()),
+                                          info[2].ToNumber().Int64Value(), info[3].ToNumber().Int64Value());
     Napi::Array out = Napi::Array::New(env, pieces.size());
     for (size_t i = 0; i < pieces.size(); ++i) {
       Napi::Object piece = Napi::Object::New(env);
@@ -154,13 +158,6 @@ struct CountedSlab final : cuda::Slab {
   CountedSlab& operator=(const CountedSlab&) = delete;
   std::atomic<int>& alive;
 };
-
-std::vector<int64_t> int64s(const Napi::Value& value) {
-  const Napi::Array given = value.As<Napi::Array>();
-  std::vector<int64_t> out;
-  for (uint32_t i = 0; i < given.Length(); ++i) out.push_back(given.Get(i).ToNumber().Int64Value());
-  return out;
-}
 
 }  // namespace
 
