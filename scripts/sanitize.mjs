@@ -1,6 +1,7 @@
 // The GPU's ops and one whole model under compute-sanitizer, at the smallest shapes that reach each branch.
 //   node scripts/sanitize.mjs [memcheck | racecheck | synccheck]…    exits with 1 when a tool finds anything or a test fails
-// R1_SANITIZE_JOBS runs go on beside each other (4): a tool's start takes most of the time of a small one.
+// R1_SANITIZE_JOBS runs go on beside each other on a card (6), on all cards there are or those of CUDA_VISIBLE_DEVICES: a
+// tool's start takes most of the time of a small one.
 // racecheck watches every access to shared memory and is slow: it sees one shape of each kernel of a family.
 // Needs an NVIDIA GPU and compute-sanitizer (CUDA toolkit).
 import { execFile, execFileSync } from "node:child_process";
@@ -8,6 +9,8 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cards } from "./cards.mjs";
+import { familiesOf } from "./gpu-suite.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
@@ -20,28 +23,44 @@ const chain = "2 in flight, run 1 times"; // arrays and results through host mem
 const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on|${chain}`;
 const model = "qwen2-tiny.*cuda.*(bf16|fp16).*(best tokens|log-prob)"; // graphs and overlapping kernels
 
+const { capability, gpus } = cards();
+execFileSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
+
+const ops = (...names) => names.map((name) => `test/ops/${name}.test.ts`);
+const products = ["linear-residual", "norm-linear", "norm-swiglu", "norm-input", "head"];
+
 /** Runs of a tool: the variants of a backend that are created, the tests by their names, the files. */
 const everything = [
-  { variants: "cuda", tests: `cuda .*(${small})|(${small}).*cuda|${model}`, files: ["test/ops", "test/model/golden"] },
+  ...familiesOf(capability, root).flatMap(({ family, precision }) => {
+    const variants = `cuda ${family} ${precision}`;
+    return [
+      { variants, tests: small, files: ops(...products) },
+      { variants, tests: small, files: ops("attention", "rope-append", "embed", "weights") },
+    ];
+  }),
+  // Not of every variant.
+  { variants: "cuda", tests: `cuda .*(${small})|(${small}).*cuda`, files: ops("sampler", "kv-tokens", "step-chain") },
+  { variants: "cuda", tests: model, files: ["test/model/golden"] },
 ];
-const families = ["sm90 bf16", "sm80 bf16", "sm75 fp16", "simt f32"];
-const oddShape = "odd vocabulary|MQA with q/k norms.*(decode rows|two chunks)|embed on";
-const oddFiles = ["linear-residual", "norm-linear", "norm-swiglu", "head", "rope-append", "embed"];
+const families = ["sm90 bf16", "sm80 bf16", "sm75 fp16", "simt f32"].filter((variants) =>
+  familiesOf(capability, root).some(({ family, precision }) => variants === `${family} ${precision}`),
+);
+const oddShape = "odd vocabulary|MQA with q/k norms.*(decode rows|two chunks)|embed on|odd sizes of a product";
 const kernels = families.flatMap((variants) => [
-  { variants, tests: oddShape, files: oddFiles.map((name) => `test/ops/${name}.test.ts`) },
+  { variants, tests: oddShape, files: ops(...products, "rope-append", "embed") },
   {
     variants,
     tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail",
-    files: ["test/ops/attention.test.ts"],
+    files: ops("attention"),
   },
 ]);
-const sampler = { variants: "cuda sm90 bf16", tests: "small steps", files: ["test/ops/sampler.test.ts"] };
-const steps = { variants: "cuda simt f32", tests: chain, files: ["test/ops/step-chain.test.ts"] };
+const sampler = { variants: "cuda sm90 bf16", tests: "small steps", files: ops("sampler") };
+const steps = { variants: "cuda simt f32", tests: chain, files: ops("step-chain") };
 const runs = { memcheck: everything, synccheck: everything, racecheck: [...kernels, sampler, steps] };
 // Kernels are looked up by name in one file after another: the driver's "not found" is no fault.
 const options = { memcheck: ["--report-api-errors", "no"], synccheck: [], racecheck: [] };
 
-const jobs = Number(process.env.R1_SANITIZE_JOBS ?? 4);
+const places = Number(process.env.R1_SANITIZE_JOBS ?? 6);
 
 /** @returns {Promise<{ status: number, stdout: string, stderr: string }>} */
 function execute(command, args, options) {
@@ -53,12 +72,13 @@ function execute(command, args, options) {
   });
 }
 
-async function check({ tool, variants, tests, files }) {
+async function check({ tool, variants, tests, files }, gpu) {
   const logs = mkdtempSync(join(tmpdir(), "r1-sanitize-"));
   const started = Date.now();
   const sanitizer = ["--tool", tool, ...options[tool], "--target-processes", "all", "--log-file", join(logs, "%p.log")];
   const command = [process.execPath, vitest, "run", "--no-color", "--testTimeout=600000", "-t", tests, ...files];
-  const env = { ...process.env, R1_TEST_DEVICE: "cuda", R1_TEST_VARIANTS: variants, R1_TEST_BUILT: "1" };
+  const chosen = { R1_TEST_DEVICE: "cuda", R1_TEST_VARIANTS: variants, R1_TEST_BUILT: "1", CUDA_VISIBLE_DEVICES: gpu };
+  const env = { ...process.env, ...chosen };
   const run = await execute("compute-sanitizer", [...sanitizer, ...command], { cwd: root, env });
   const texts = readdirSync(logs).map((file) => readFileSync(join(logs, file), "utf8"));
   const watched = texts.filter((text) => /SUMMARY/.test(text));
@@ -76,11 +96,14 @@ async function check({ tool, variants, tests, files }) {
 const tools = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(runs);
 for (const tool of tools)
   if (!Object.hasOwn(runs, tool)) throw new Error(`no tool "${tool}": ${Object.keys(runs).join(", ")}`);
-execFileSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
+tools.sort((a, b) => Number(b === "racecheck") - Number(a === "racecheck")); // its runs take longest
 const queue = tools.flatMap((tool) => runs[tool].map((run) => ({ tool, ...run })));
 const passed = [];
-const work = async () => {
-  for (let next = queue.shift(); next; next = queue.shift()) passed.push(await check(next));
+const work = async (gpu) => {
+  for (let next = queue.shift(); next; next = queue.shift()) passed.push(await check(next, gpu));
 };
-await Promise.all(Array.from({ length: jobs }, work));
-process.exit(passed.every(Boolean) ? 0 : 1);
+const started = Date.now();
+await Promise.all(gpus.flatMap((gpu) => Array.from({ length: places }, () => work(gpu))));
+const bad = passed.filter((one) => !one).length;
+console.log(`${passed.length} runs in ${Math.round((Date.now() - started) / 1000)} s, ${bad} of them bad`);
+process.exit(bad === 0 ? 0 : 1);

@@ -15,7 +15,8 @@ const ends: Record<string, Partial<Ended>> = {
   "dispose twice": { code: 0, signal: null },
 };
 
-describe.each(devices)("on %s", (device) => {
+// Beside each other: a child mostly waits for its start and for the driver's.
+describe.concurrent.each(devices)("on %s", (device) => {
   describe.each(["child.cjs", "child.mjs"] as const)("%s", (entry) => {
     it.each(stages.flatMap((stage) => Object.keys(ends).map((action) => ({ stage, action }))))(
       "$action while $stage",

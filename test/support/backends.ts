@@ -1,4 +1,5 @@
 /** The backends that can be tested on this machine: each device, precision and forced kernel family there is. */
+import { cudaDevices } from "../../lib/device";
 import { kernelFile, type Precision } from "../../lib/native";
 import { devices, type TestDevice } from "./devices";
 import { type TestBackendOptions, testAddon } from "./test-addon";
@@ -26,18 +27,26 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** Undefined when this machine cannot run it; any other failure is thrown. */
-function probe(options: TestBackendOptions): TestBackendOptions | undefined {
+/** Whether this machine can run it; any failure but that it cannot is thrown. */
+function runs(attempt: () => unknown): boolean {
   try {
-    new (testAddon().TestBackend)({ ...options, maxRows: 64, maxBlocksPerSequence: 4 }).dispose();
-    return options;
+    attempt();
+    return true;
   } catch (error) {
-    if (codeOf(error) === "E_UNSUPPORTED" || codeOf(error) === "E_DEVICE_UNAVAILABLE") return undefined;
+    if (codeOf(error) === "E_UNSUPPORTED" || codeOf(error) === "E_DEVICE_UNAVAILABLE") return false;
     throw error;
   }
 }
 
-/** `R1_TEST_VARIANTS` is a regular expression over the labels: creating a backend takes long under a sanitizer. */
+/** What runs here, on the CPU by trying; on a GPU by its capability, as a context takes the driver a quarter second. */
+const usable = {
+  cpu: (options: TestBackendOptions) =>
+    runs(() => new (testAddon().TestBackend)({ ...options, maxRows: 64, maxBlocksPerSequence: 4 }).dispose()),
+  cuda: ({ precision, family = "" }: TestBackendOptions) =>
+    runs(() => testAddon().chooseFamily(cudaDevices().devices[0].capability, precision, family)),
+};
+
+/** `R1_TEST_VARIANTS` is a regular expression over the labels: for parts of a file, and what a sanitizer has time for. */
 const wanted = process.env.R1_TEST_VARIANTS ? new RegExp(process.env.R1_TEST_VARIANTS) : undefined;
 
 function variantsOf(device: TestDevice): Variant[] {
@@ -45,9 +54,8 @@ function variantsOf(device: TestDevice): Variant[] {
   for (const precision of precisions[device]) {
     for (const family of families[device]) {
       const label = `${device} ${family} ${precision}`;
-      if (wanted && !wanted.test(label)) continue;
-      const options = probe({ device, kernelFile: device === "cuda" ? kernelFile() : "", precision, family });
-      if (!options) continue;
+      const options = { device, kernelFile: device === "cuda" ? kernelFile() : "", precision, family };
+      if (!usable[device](options)) continue;
       const chosen = !found.some((v) => v.precision === precision);
       found.push({ label, device, family, precision, chosen, options });
     }
@@ -60,9 +68,10 @@ let known: Variant[] | undefined;
 /** All of them; `R1_TEST_DEVICE=cpu` leaves the GPU out, `R1_TEST_DEVICE=cuda` insists on one (devices.ts). */
 export function variants(): Variant[] {
   if (known) return known;
-  known = devices.flatMap(variantsOf);
-  for (const device of wanted ? [] : devices) {
-    if (!known.some((v) => v.device === device)) throw new Error(`no backend could be created on ${device}`);
-  }
+  known = devices.flatMap((device) => {
+    const found = variantsOf(device);
+    if (found.length === 0) throw new Error(`no backend can be created on ${device}`);
+    return found.filter(({ label }) => wanted?.test(label) ?? true);
+  });
   return known;
 }

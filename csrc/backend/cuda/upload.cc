@@ -1,7 +1,6 @@
 #include "backend/cuda/upload.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "backend/cuda/kernel_params.h"
@@ -10,14 +9,21 @@
 namespace r1::cuda {
 namespace {
 
-/** Two stages, of which one is filled while the other is copied. */
+/** Stages of so many bytes that a thread has: small ones are more, so that as much is on its way. */
+constexpr size_t stages_of(int64_t bytes) { return static_cast<size_t>(std::max<int64_t>(2, (4 << 20) / bytes)); }
+
+/** Stages of one thread, of which one is filled while the others are copied. */
 class PinnedStages final : public StageWriter {
  public:
-  PinnedStages(CUcontext context, CUstream stream) : stream_(stream) { R1_CUDA(ctx_set_current(context)); }
+  PinnedStages(CUcontext context, CUstream stream, int64_t bytes)
+      : stream_(stream), bytes_(bytes), done_(stages_of(bytes)) {
+    R1_CUDA(ctx_set_current(context));
+    memory_ = PinnedMemory(static_cast<int64_t>(done_.size()) * bytes);  // at once: each call holds the driver up
+  }
   ~PinnedStages() override {
     try {
-      for (const Stage& stage : stages_) {
-        if (stage.done) stage.done->wait();
+      for (const auto& done : done_) {
+        if (done) done->wait();
       }
     } catch (const Error&) {  // a device that fails will say so again, where it can be reported
       return;
@@ -25,44 +31,42 @@ class PinnedStages final : public StageWriter {
   }
 
   std::byte* next() override {
-    current_ = (current_ + 1) % stages_.size();
-    Stage& stage = stages_[current_];
-    if (stage.done) {
-      stage.done->wait();
+    current_ = (current_ + 1) % done_.size();
+    if (done_[current_]) {
+      done_[current_]->wait();
     } else {
-      stage.memory = PinnedMemory(kStageBytes);
-      stage.done = std::make_unique<Event>();
+      done_[current_] = std::make_unique<Event>();
     }
-    return stage.memory.as<std::byte>();
+    return stage();
   }
 
   void send(uint64_t to, int64_t bytes) override {
-    const Stage& stage = stages_[current_];
-    R1_CUDA(memcpy_htod_async(to, stage.memory.data(), static_cast<size_t>(bytes), stream_));
-    stage.done->record(stream_);
+    R1_CUDA(memcpy_htod_async(to, stage(), static_cast<size_t>(bytes), stream_));
+    done_[current_]->record(stream_);
   }
 
  private:
-  struct Stage {
-    PinnedMemory memory;
-    std::unique_ptr<Event> done;  // its last copy to the device
-  };
+  std::byte* stage() const { return memory_.as<std::byte>() + static_cast<int64_t>(current_) * bytes_; }
 
   const CUstream stream_;
-  std::array<Stage, 2> stages_;
+  const int64_t bytes_;  // of a stage
+  PinnedMemory memory_;
+  std::vector<std::unique_ptr<Event>> done_;  // the last copy of each stage
   size_t current_ = 0;
 };
 
-UploadQueue::MakeWriter pinned_stages(CUstream stream) {
+UploadQueue::MakeWriter pinned_stages(CUstream stream, int64_t bytes) {
   CUcontext context = nullptr;
   R1_CUDA(ctx_get_current(&context));
-  return [=] { return std::make_unique<PinnedStages>(context, stream); };
+  return [=] { return std::make_unique<PinnedStages>(context, stream, bytes); };
 }
 
 }  // namespace
 
-Uploader::Uploader(LaunchContext& context, int threads)
-    : context_(context), queue_(pinned_stages(context.stream()), reading_threads(threads)) {}
+Uploader::Uploader(LaunchContext& context, int threads, const UploadOptions& options)
+    : context_(context),
+      stage_bytes_(options.stage_bytes),
+      queue_(pinned_stages(context.stream(), stage_bytes_), reading_threads(threads), stage_bytes_) {}
 
 void Uploader::bytes(CUdeviceptr to, const void* from, int64_t count) {
   // Out of pageable memory: the driver has its own copy when this returns.
@@ -89,15 +93,15 @@ void Uploader::vector(const WeightParts& parts, CUdeviceptr to) {
 void Uploader::add(const WeightParts& parts, MatrixRole role, DType dtype, int64_t ld, CUdeviceptr to) {
   try {
     const int64_t row_bytes = ld * dtype_size(dtype);
-    constexpr int64_t kMostRowBytes = kStageBytes / (2 * kGateUpGroup);
-    R1_CHECK(row_bytes <= kMostRowBytes, ErrorCode::kUnsupported,
+    const int64_t most_row_bytes = stage_bytes_ / (2 * kGateUpGroup);
+    R1_CHECK(row_bytes <= most_row_bytes, ErrorCode::kUnsupported,
              "the weight " + parts.name + " has rows of " + std::to_string(row_bytes) + " bytes on a GPU, of at most " +
-                 std::to_string(kMostRowBytes) + ". Use device \"cpu\" for this model.");
+                 std::to_string(most_row_bytes) + ". Use device \"cpu\" for this model.");
     std::vector<int64_t> part_rows;
     part_rows.reserve(parts.parts.size());
     for (const auto& part : parts.parts) part_rows.push_back(part->rows);
     const auto shared = std::make_shared<const WeightParts>(parts);
-    for (UploadPiece& piece : plan_upload(part_rows, role, row_bytes, kStageBytes)) {
+    for (UploadPiece& piece : plan_upload(part_rows, role, row_bytes, stage_bytes_)) {
       const int64_t offset = piece.first * row_bytes, bytes = piece.rows * row_bytes;
       queue_.add({.parts = shared,
                   .piece = std::move(piece),

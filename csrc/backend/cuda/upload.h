@@ -12,7 +12,7 @@ namespace r1::cuda {
 class Uploader {
  public:
   /** For the current context; `threads` as reading_threads() takes it. */
-  Uploader(LaunchContext& context, int threads);
+  Uploader(LaunchContext& context, int threads, const UploadOptions& options);
   /**
    * Fills `matrix`, whose type decides what the values become. Returns once that is begun: `matrix` must live until
    * finish() or abandon(). Throws what went wrong since the last finish(), and then nothing is written any more.
@@ -35,6 +35,7 @@ class Uploader {
   void random_part(const TensorSource& part, CudaMatrix& matrix, int64_t first_row);
 
   LaunchContext& context_;
+  const int64_t stage_bytes_;
   UploadQueue queue_;
 };
 

@@ -7,16 +7,11 @@
 #include <utility>
 
 namespace r1::cuda {
-namespace {
-
-// Progress runs ahead of what is on the device by so much, and by what the stages hold.
-constexpr int64_t kMostQueued = 16 * kStageBytes;
-constexpr int64_t kBytesPerThread = 2 * kStageBytes;  // a thread more is worth starting for so many
-
-}  // namespace
-
-UploadQueue::UploadQueue(MakeWriter make_writer, int max_threads)
-    : make_writer_(std::move(make_writer)), max_threads_(std::max(1, max_threads)) {}
+UploadQueue::UploadQueue(MakeWriter make_writer, int max_threads, int64_t stage_bytes)
+    : make_writer_(std::move(make_writer)),
+      max_threads_(std::max(1, max_threads)),
+      most_queued_(std::max(16, 2 * max_threads) * stage_bytes),
+      bytes_per_thread_(2 * stage_bytes) {}
 
 UploadQueue::~UploadQueue() { abandon(); }
 
@@ -25,7 +20,7 @@ void UploadQueue::add(UploadJob job) {
   bool failed = false;
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return error_ || queued_bytes_ == 0 || queued_bytes_ + bytes <= kMostQueued; });
+    room_.wait(lock, [&] { return error_ || queued_bytes_ == 0 || queued_bytes_ + bytes <= most_queued_; });
     failed = error_ != nullptr;
     if (!failed) {
       jobs_.push_back(std::move(job));
@@ -33,10 +28,10 @@ void UploadQueue::add(UploadJob job) {
     }
   }
   if (failed) return finish();
-  changed_.notify_all();
+  work_.notify_one();
   added_bytes_ += bytes;
   const auto count = static_cast<int64_t>(threads_.size());
-  if (count == 0 || (count < max_threads_ && added_bytes_ > count * kBytesPerThread)) add_thread();
+  if (count == 0 || (count < max_threads_ && added_bytes_ > count * bytes_per_thread_)) add_thread();
 }
 
 void UploadQueue::add_thread() {
@@ -68,7 +63,7 @@ std::exception_ptr UploadQueue::end_threads() noexcept {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
-  changed_.notify_all();
+  work_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   added_bytes_ = 0;
@@ -88,7 +83,8 @@ void UploadQueue::work() {
     jobs_.clear();
     queued_bytes_ = 0;
   }
-  changed_.notify_all();
+  work_.notify_all();
+  room_.notify_one();
 }
 
 void UploadQueue::work_on_jobs() {
@@ -98,13 +94,13 @@ void UploadQueue::work_on_jobs() {
     UploadJob job;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return error_ || ending_ || !jobs_.empty(); });
+      work_.wait(lock, [&] { return error_ || ending_ || !jobs_.empty(); });
       if (error_ || jobs_.empty()) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
       queued_bytes_ -= job.bytes;
     }
-    changed_.notify_all();
+    room_.notify_one();
     std::byte* stage = writer->next();
     fill_piece(*job.parts, job.piece, job.dtype, job.ld, stage, raw);
     writer->send(job.to, job.bytes);

@@ -14,13 +14,11 @@
 
 namespace r1::cuda {
 
-constexpr int64_t kStageBytes = 4 << 20;  // a copy of so many runs at the full rate of PCIe
-
 /** The stages of one thread, and the way from there to the device. Made, used and destroyed on that thread. */
 class StageWriter {
  public:
   virtual ~StageWriter() = default;  // waits for its copies
-  /** A stage of kStageBytes whose last copy is over. */
+  /** A stage, as large as the largest piece, whose last copy is over. */
   virtual std::byte* next() = 0;
   /** Begins to copy the stage that next() gave last to device address `to`. */
   virtual void send(uint64_t to, int64_t bytes) = 0;
@@ -39,8 +37,9 @@ struct UploadJob {
 class UploadQueue {
  public:
   using MakeWriter = std::function<std::unique_ptr<StageWriter>()>;
-  /** `make_writer` is called on every new thread, of which there are `max_threads` at most. */
-  UploadQueue(MakeWriter make_writer, int max_threads);
+  /** `make_writer` is called on every new thread, of which there are `max_threads` at most. Pieces have `stage_bytes`.
+   */
+  UploadQueue(MakeWriter make_writer, int max_threads, int64_t stage_bytes);
   ~UploadQueue();
   UploadQueue(const UploadQueue&) = delete;
   UploadQueue& operator=(const UploadQueue&) = delete;
@@ -60,11 +59,15 @@ class UploadQueue {
 
   const MakeWriter make_writer_;
   const int max_threads_;
+  // Progress runs ahead of what is on the device by so much, and by what the stages hold.
+  const int64_t most_queued_;
+  const int64_t bytes_per_thread_;  // a thread more is worth starting for so many
   std::vector<std::thread> threads_;
   int64_t added_bytes_ = 0;  // since the threads were ended last
 
   std::mutex mutex_;
-  std::condition_variable changed_;  // jobs_ grew or shrank, ending_, error_
+  std::condition_variable work_;  // for the threads: jobs_ grew, ending_, error_
+  std::condition_variable room_;  // for add(): jobs_ shrank, error_
   std::deque<UploadJob> jobs_;
   int64_t queued_bytes_ = 0;
   bool ending_ = false;
