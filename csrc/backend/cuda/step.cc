@@ -15,7 +15,9 @@ constexpr int64_t kTailSlack = 1 << 20;  // bytes of LogitEdits that fit before 
 // Of a step's arrays, at most: one block of threads has 64 KiB on their way at a time, and the copy engine is quicker
 // with more than a few times that.
 constexpr int64_t kMostFetched = 256 << 10;
-constexpr int64_t kUsualTail = 64;  // bytes of a row's tail: sequences of 1024 tokens without LogitEdits
+// What is fetched of either place before it is known which one counts: a row's tail of 1024 tokens without LogitEdits,
+// and of few rows one of many more.
+constexpr int64_t kUsualTail = 64, kLeastAhead = 4 << 10;  // bytes
 
 int32_t count_tiles(const Step& step, int32_t tile_rows) {
   int32_t tiles = 0;
@@ -143,8 +145,8 @@ void StepBuffer::send(const Layout& at, int64_t bytes) {
   if (on_device_) {
     R1_CUDA(memcpy_htod_async(device_.address(), place().arrays.data(), static_cast<size_t>(bytes), context_.stream()));
   }
-  const int64_t usual = std::min(at.tail + view_.rows * kUsualTail, device_.bytes());
-  ahead_ = static_cast<int32_t>(std::min<int64_t>(usual / kAlign, kFetchThreads));
+  const int64_t usual = std::clamp(at.tail + view_.rows * kUsualTail, kLeastAhead, kFetchThreads * kAlign);
+  ahead_ = static_cast<int32_t>(std::min(usual, device_.bytes()) / kAlign);
 }
 
 void StepBuffer::run() {
