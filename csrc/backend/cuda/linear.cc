@@ -135,6 +135,7 @@ std::vector<LinearOptions> LinearLauncher::options(const std::function<void()>& 
   }
   shapes_ = nullptr;
   std::vector<LinearOptions> found;
+  found.reserve(shapes.size());
   for (const LinearShape& shape : shapes) {
     found.push_back(linear_options(shape, context_.family(), context_.device(), choices_));
   }
