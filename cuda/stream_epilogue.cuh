@@ -86,7 +86,7 @@ class ReadAhead {
       if (lane() % 8 == r) sum = sums[r];
     }
     const int t = first + lane() % 8 * kTokens + lane() / 8;
-    if (lane() % 8 < kRounds && t < end_) shared_.roots[t] = __frsqrt_rn(__fmaf_rn(sum, p_.norm.share, p_.norm.eps));
+    if (lane() % 8 < kRounds && t < end_) shared_.roots[t] = norm_root(p_.norm, sum);
   }
   /** The first `count` of four. */
   static R1_DEVICE float add(float sum, float4 v, int count) {
@@ -166,9 +166,8 @@ class StreamEpilogue {
       const int64_t token = blockIdx.y * TN + tile_token;
       const int group = blockIdx.x * WARPGROUPS + warpgroup;
       if (token >= p_.out.rows || group >= groups) continue;
-      float sum = 0.0f;
-#pragma unroll
-      for (int w = 0; w < 4; ++w) sum = __fadd_rn(sum, shared_.squares[4 * warpgroup + w][tile_token]);
+      const auto part = [&](int w) { return shared_.squares[4 * warpgroup + w][tile_token]; };
+      const float sum = __fadd_rn(__fadd_rn(part(0), part(1)), __fadd_rn(part(2), part(3)));
       p_.next.squares[token * cuda::squares_pitch(groups) + group] = sum;
     }
   }
@@ -196,10 +195,7 @@ class StreamEpilogue {
   R1_DEVICE void append(int token, float2 v, float2 rotation) const {
     bf16* to = global(token) < p_.out.rows ? shared_.rows[warp() / 4][in_tile(token)] : nullptr;
     if (!to) return;
-    if (rotated()) {
-      const float c = rotation.x, s = rotation.y;
-      v = make_float2(__fmaf_rn(v.x, c, -__fmul_rn(v.y, s)), __fmaf_rn(v.y, c, __fmul_rn(v.x, s)));
-    }
+    if (rotated()) v = rotate(v, rotation.x, rotation.y);
     to[dimension()] = from_float<bf16>(v.x);
     to[dimension() + p_.rope.head_dim / 2] = from_float<bf16>(v.y);
   }
