@@ -21,7 +21,12 @@ R1_DEVICE void prepare_row(const cuda::EmbedArgs& a, const T* from, int64_t row)
       sum = fmaf(v, v, sum);
     }
     sum = warp_sum(sum);
-    if (lane == 0) a.squares[row * cuda::squares_pitch(groups) + g] = sum;
+    const int64_t at = row * cuda::squares_pitch(groups);
+    if (lane == 0 && a.halves) {
+      *reinterpret_cast<float2*>(a.squares + 2 * (at + g)) = make_float2(sum, 0.0f);
+    } else if (lane == 0) {
+      a.squares[at + g] = sum;
+    }
   }
 }
 

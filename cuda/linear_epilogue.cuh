@@ -29,6 +29,15 @@ R1_DEVICE float swiglu(float gate, float up) {
   return __fmul_rn(__fmul_rn(gate, inverse), up);
 }
 
+/** What a product is multiplied by whose input has yet to be normed. */
+R1_DEVICE float norm_root(const cuda::NormScaling& norm, float sum_of_squares) {
+  return __frsqrt_rn(__fmaf_rn(sum_of_squares, norm.share, norm.eps));
+}
+/** A pair of dimensions by an angle's cosine and sine. */
+R1_DEVICE float2 rotate(float2 v, float c, float s) {
+  return make_float2(__fmaf_rn(v.x, c, -__fmul_rn(v.y, s)), __fmaf_rn(v.y, c, __fmul_rn(v.x, s)));
+}
+
 /**
  * Finishes the outputs of two stored weight rows, `row` (row % 16 < 8) and row + 8, which are what a thread holds of an
  * operand-swapped fragment. With SwiGLU they are gate and up of one column of y.
@@ -100,7 +109,7 @@ class PairEpilogue {
         if (first_) static_cast<Act*>(out_.y)[at] = from_float<Act>(swiglu(a, b));
         break;
       case LinearEpilogue::kRopeAppend:
-        break;  // the streaming kernels' own
+        break;  // StreamEpilogue's own
     }
     return stored;
   }

@@ -90,7 +90,7 @@ class ReadAhead {
       if (lane() % 8 == r) sum = sums[r];
     }
     const int t = first + lane() % 8 * kTokens + lane() / 8;
-    if (lane() % 8 < kRounds && t < end_) shared_.roots[t] = __frsqrt_rn(__fmaf_rn(sum, p_.norm.share, p_.norm.eps));
+    if (lane() % 8 < kRounds && t < end_) shared_.roots[t] = norm_root(p_.norm, sum);
   }
   /** The first `count` of four. */
   static R1_DEVICE float add(float sum, float4 v, int count) {
@@ -205,13 +205,13 @@ class StreamEpilogue {
     for (int i = threadIdx.x; i < (end - first) * WARPGROUPS; i += kThreads) {
       const int tile_token = first + i / WARPGROUPS, warpgroup = i % WARPGROUPS;
       const int group = tile_ * WARPGROUPS + warpgroup;
-      float sum = 0.0f;
-#pragma unroll
-      for (int w = 0; w < 4; ++w) sum = __fadd_rn(sum, shared_.squares[4 * warpgroup + w][tile_token]);
+      const auto part = [&](int w) { return shared_.squares[4 * warpgroup + w][tile_token]; };
+      const float sum = __fadd_rn(__fadd_rn(part(0), part(1)), __fadd_rn(part(2), part(3)));
       if (tile_token < rows_ && group < groups) {
         p_.next.squares[global(tile_token) * cuda::squares_pitch(groups) + group] = sum;
       }
     }
+    if (p_.tiles > static_cast<int>(gridDim.x)) named_sync(kSquaresBarrier, kThreads);  // before the next tile's
   }
 
  private:
@@ -272,8 +272,7 @@ class StreamEpilogue {
     if (rotated()) {
 #pragma unroll
       for (int j = 0; j < 2; ++j) {
-        const float c = terms.of[j].x, s = terms.of[j].y;
-        v[j] = make_float2(__fmaf_rn(v[j].x, c, -__fmul_rn(v[j].y, s)), __fmaf_rn(v[j].y, c, __fmul_rn(v[j].x, s)));
+        v[j] = rotate(v[j], terms.of[j].x, terms.of[j].y);
       }
     }
     const uint32_t low = transpose_8x8(pack2<bf16>(v[0].x, v[1].x));

@@ -102,20 +102,21 @@ struct StepView {
 // ---- operations ----------------------------------------------------------------------------------------------------
 
 constexpr int32_t kSquaresColumns = 64;
-/** From one row of NormInput's squares to the next: a whole number of 16 bytes. */
-constexpr int64_t squares_stride(int64_t hidden) {
-  return (hidden + 4 * kSquaresColumns - 1) / (4 * kSquaresColumns) * 4;
+/** From one row of NormInput's squares to the next in a step of `rows` rows: a whole number of 16 bytes. */
+constexpr int64_t squares_stride(int64_t hidden, int32_t rows) {
+  return (hidden + 4 * kSquaresColumns - 1) / (4 * kSquaresColumns) * (rows > kMaxDecodeRows ? 8 : 4);
 }
 
 /**
  * What the next RMSNorm needs of the residual stream, left by the op that writes the stream for the op that norms it: a
  * pass of the norm's own costs a decode step as much as a small product. All null: not wanted. A backend may leave it
- * alone, but then does so in both ops of a step.
+ * alone (Backend::takes_norm_input), but then does so in both ops of a step.
  */
 struct NormInput {
   const float* gain;  // [H] of the norm
   void* scaled;       // [T][H] act: residual · gain
-  float* squares;     // [T][squares_stride(H)] sums of the squares of kSquaresColumns columns of the residual each
+  float* squares;     // [T][squares_stride(H, T)] sums of the squares of kSquaresColumns columns of the residual each;
+                      // of more than kMaxDecodeRows rows as two parts, one behind the other
 };
 
 /** residual[t] = table[tokens[t]] */
@@ -304,6 +305,8 @@ class Backend {
   virtual void read_results(SampleResult* out) = 0;
 
   // -- ops
+  /** Whether some step's ops leave and take a NormInput: else there need be no memory for one. */
+  virtual bool takes_norm_input() const { return false; }
   virtual void embed(const EmbedParams&) = 0;
   virtual void norm_linear(const NormLinearParams&) = 0;
   virtual void rope_append(const RopeAppendParams&) = 0;

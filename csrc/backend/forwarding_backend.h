@@ -39,6 +39,7 @@ class ForwardingBackend : public Backend {
   void end_step() override { inner_.end_step(); }
   void read_results(SampleResult* out) override { inner_.read_results(out); }
 
+  bool takes_norm_input() const override { return inner_.takes_norm_input(); }
   void embed(const EmbedParams& p) override { inner_.embed(p); }
   void norm_linear(const NormLinearParams& p) override { inner_.norm_linear(p); }
   void rope_append(const RopeAppendParams& p) override { inner_.rope_append(p); }

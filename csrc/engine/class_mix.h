@@ -27,35 +27,37 @@ class ClassMix final : public ForwardingBackend {
     view.numeric_class = residual_class();
     with.step = &view;
     inner().embed(with);
-    prepared_ = view.numeric_class == NumericClass::kDecode;
   }
   void norm_linear(const NormLinearParams& p) override {
-    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner().norm_linear(with); });
+    choose(ClassedOp::kQkv, usable(ClassedOp::kQkv, p),
+           [&](const NormLinearParams& with) { inner().norm_linear(with); });
   }
   void norm_qkv(const NormLinearParams& p, const RopeAppendParams& rope) override {
-    choose(ClassedOp::kQkv, usable(p), [&](const NormLinearParams& with) { inner().norm_qkv(with, rope); });
+    choose(ClassedOp::kQkv, usable(ClassedOp::kQkv, p),
+           [&](const NormLinearParams& with) { inner().norm_qkv(with, rope); });
   }
   void attention(const AttentionParams& p) override {
     choose(ClassedOp::kAttention, p, [&](const AttentionParams& with) { inner().attention(with); });
   }
   void linear_residual(const LinearResidualParams& p) override {
     choose(ClassedOp::kResidual, p, [&](const LinearResidualParams& with) { inner().linear_residual(with); });
-    prepared_ = residual_class() == NumericClass::kDecode;
   }
   void norm_swiglu(const NormSwigluParams& p) override {
-    choose(ClassedOp::kMlp, usable(p), [&](const NormSwigluParams& with) { inner().norm_swiglu(with); });
+    choose(ClassedOp::kMlp, usable(ClassedOp::kMlp, p),
+           [&](const NormSwigluParams& with) { inner().norm_swiglu(with); });
   }
 
  private:
-  NumericClass residual_class() const {
-    const bool prefill = choices_[static_cast<size_t>(ClassedOp::kResidual)] == OpChoice::kPrefill;
+  NumericClass residual_class() const { return class_of(ClassedOp::kResidual); }
+  NumericClass class_of(ClassedOp op) const {
+    const bool prefill = choices_[static_cast<size_t>(op)] == OpChoice::kPrefill;
     return prefill ? NumericClass::kPrefill : NumericClass::kDecode;
   }
 
-  /** Without a NormInput where the op before was of a class that leaves none. */
+  /** Without a NormInput where the op before was of the other class, which may leave none. */
   template <class Params>
-  Params usable(Params params) const {
-    if (!prepared_) params.prepared = {};
+  Params usable(ClassedOp op, Params params) const {
+    if (class_of(op) != residual_class()) params.prepared = {};
     return params;
   }
 
@@ -64,13 +66,12 @@ class ClassMix final : public ForwardingBackend {
     const OpChoice choice = choices_[static_cast<size_t>(op)];
     if (choice == OpChoice::kSkip) return;
     StepView view = *params.step;
-    view.numeric_class = choice == OpChoice::kPrefill ? NumericClass::kPrefill : NumericClass::kDecode;
+    view.numeric_class = class_of(op);
     params.step = &view;
     run(params);
   }
 
   ClassChoices choices_;
-  bool prepared_ = false;  // the next norm's input, by the last op that wrote the residual stream
 };
 
 }  // namespace r1

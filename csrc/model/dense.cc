@@ -82,16 +82,17 @@ std::vector<WeightSpec> weight_list(const ModelConfig& c) {
 
 /** Bytes of the activation buffers. */
 struct WorkspaceSizes {
-  int64_t residual, scaled, squares, qkv, attention, mlp, mlp_scale, inv_freq;
+  int64_t residual, scaled, squares, qkv, attention, mlp, mlp_scale, inv_freq;  // 0: none
   int64_t total() const { return residual + scaled + squares + qkv + attention + mlp + mlp_scale + inv_freq; }
 };
 
-WorkspaceSizes workspace_sizes(const ModelConfig& c, const ModelOptions& options) {
+WorkspaceSizes workspace_sizes(const Backend& backend, const ModelConfig& c, const ModelOptions& options) {
   const int64_t rows = padded_rows(options), act = dtype_size(options.precision), f32 = dtype_size(DType::kF32);
+  const int64_t norm_rows = backend.takes_norm_input() ? rows : 0;
   return {
       .residual = rows * c.hidden * f32,
-      .scaled = kMaxDecodeRows * c.hidden * act,
-      .squares = kMaxDecodeRows * squares_stride(c.hidden) * f32,
+      .scaled = norm_rows * c.hidden * act,
+      .squares = norm_rows * squares_stride(c.hidden, static_cast<int32_t>(rows)) * f32,
       .qkv = rows * qkv_columns(c) * act,
       .attention = rows * q_columns(c) * act,
       .mlp = rows * c.intermediate * act,
@@ -135,10 +136,12 @@ class DenseModel final : public Model {
                          .gate_up = matrix("gate_up"),
                          .down = matrix("down")});
     }
-    const WorkspaceSizes sizes = workspace_sizes(config, options);
+    const WorkspaceSizes sizes = workspace_sizes(backend, config, options);
     residual_ = backend.allocate(sizes.residual);
-    scaled_ = backend.allocate(sizes.scaled);
-    squares_ = backend.allocate(sizes.squares);
+    if (sizes.scaled > 0) {
+      scaled_ = backend.allocate(sizes.scaled);
+      squares_ = backend.allocate(sizes.squares);
+    }
     qkv_ = backend.allocate(sizes.qkv);
     attention_ = backend.allocate(sizes.attention);
     mlp_ = backend.allocate(sizes.mlp);
@@ -153,10 +156,8 @@ class DenseModel final : public Model {
     float* mlp_scale = mlp_scale_ ? mlp_scale_->as<float>() : nullptr;
     const float score_scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
 
-    // Many rows pay little for a norm of its own.
-    const bool few = step.rows <= kMaxDecodeRows;
     const auto norm_input = [&](const float* gain) {
-      return few ? NormInput{gain, scaled_->data, squares_->as<float>()} : NormInput{};
+      return scaled_ ? NormInput{gain, scaled_->data, squares_->as<float>()} : NormInput{};
     };
 
     backend.embed(
@@ -239,8 +240,8 @@ class DenseModel final : public Model {
   std::vector<Layer> layers_;
   // Activations, [rows][columns]
   std::unique_ptr<Buffer> residual_;   // [T][H] f32
-  std::unique_ptr<Buffer> scaled_;     // [kMaxDecodeRows][H] act: NormInput's, of decode steps
-  std::unique_ptr<Buffer> squares_;    // [kMaxDecodeRows][squares_stride(H)] f32: likewise
+  std::unique_ptr<Buffer> scaled_;     // [T][H] act: NormInput's, or null
+  std::unique_ptr<Buffer> squares_;    // [T][squares_stride(H, T)] f32: likewise
   std::unique_ptr<Buffer> qkv_;        // [T][(heads + 2·kv_heads)·head_dim] act
   std::unique_ptr<Buffer> attention_;  // [T][heads·head_dim] act
   std::unique_ptr<Buffer> mlp_;        // [T][I] act
@@ -256,7 +257,7 @@ ModelPlan plan_dense(const Backend& backend, const ModelConfig& config, const We
   const std::vector<WeightSpec> list = weight_list(config);
   check_weights(list, weights);
   return {.weight_bytes = count_weights(backend, list, weights).bytes,
-          .workspace_bytes = workspace_sizes(config, options).total(),
+          .workspace_bytes = workspace_sizes(backend, config, options).total(),
           .kv = kv_layout_of(config, options)};
 }
 

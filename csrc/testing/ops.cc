@@ -111,7 +111,8 @@ void head(OpCall& call) {
 // ---- an op that writes the residual stream, and the one that norms it then
 
 NormInput norm_input(OpCall& call, int64_t hidden) {
-  return {call.vector("gain"), call.act_output("scaled", hidden), call.f32_output("squares", squares_stride(hidden))};
+  return {call.vector("gain"), call.act_output("scaled", hidden),
+          call.f32_output("squares", squares_stride(hidden, call.step().rows))};
 }
 
 /** residual += x · W^T with `first`; the norm's input is left. */
@@ -121,6 +122,7 @@ LinearResidualParams residual_before_norm(OpCall& call) {
   params.step = &call.step();
   params.x = call.act_input("x", weight->cols);
   params.weight = weight;
+  params.bias = call.vector("firstBias");
   params.residual = call.f32_inout("residual", weight->rows);
   params.next = norm_input(call, weight->rows);
   call.backend().linear_residual(params);

@@ -167,6 +167,7 @@ export interface OpParams {
 interface ResidualBefore {
   x: Values;
   first: number;
+  firstBias?: Float32Array;
   residual: Float32Array;
 }
 

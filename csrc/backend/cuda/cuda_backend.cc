@@ -190,10 +190,15 @@ std::unique_ptr<Backend> CudaBackend::with_cublas(const std::string& library) {
 
 // ---- ops
 
+bool CudaBackend::takes_norm_input() const {
+  return norm_form(family_, op_.act, NumericClass::kPrefill, options_.max_rows) != NormForm::kNone;
+}
+
 void CudaBackend::embed(const EmbedParams& p) { cuda::embed(op_, p); }
 
 NormInput CudaBackend::wanted(const StepView& step, const NormInput& next) const {
-  return fuses_norms(family_, op_.act, step.numeric_class) ? next : NormInput{};
+  const NormForm form = norm_form(family_, op_.act, step.numeric_class, step.rows);
+  return form == NormForm::kNone ? NormInput{} : next;
 }
 
 CudaBackend::NormedInput CudaBackend::normed(const StepView& step, const float* residual, const float* gain, float eps,

@@ -48,6 +48,7 @@ class CudaBackend final : public Backend {
   void end_step() override { step_.end(); }
   void read_results(SampleResult* out) override;
 
+  bool takes_norm_input() const override;
   void embed(const EmbedParams& p) override;
   void norm_linear(const NormLinearParams& p) override;
   void rope_append(const RopeAppendParams& p) override;

@@ -58,8 +58,9 @@ struct KvPlanes {
   int64_t k_offset, v_offset;  // of the layer's K and V in a block, each [kv_head][64][head_dim]
 };
 
-/** Of a row of NormInput's squares (backend.h): columns that one is of, how many, and from one row to the next. */
-constexpr int kSquaresOf = 64;
+/** Of a row of NormInput's squares (backend.h): columns that one is of, how many, and from one row to the next; where
+ * they come in halves, from one row to the next it is twice as far. */
+constexpr int kSquaresOf = 64, kSquaresHalf = 32;
 R1_HOST_DEVICE constexpr int squares_count(int hidden) { return (hidden + kSquaresOf - 1) / kSquaresOf; }
 R1_HOST_DEVICE constexpr int squares_pitch(int count) { return (count + 3) & ~3; }
 
@@ -72,7 +73,8 @@ struct EmbedArgs {
   // for the next norm (backend.h, NormInput), or null
   const float* gain;  // [hidden]
   void* scaled;       // [rows][hidden] act
-  float* squares;     // [rows][squares_stride(hidden)]
+  float* squares;     // [rows][squares_stride(hidden, rows)]
+  int32_t halves;     // squares come in halves: a sum, and 0
 };
 
 struct RotationsArgs {

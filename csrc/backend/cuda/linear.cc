@@ -30,8 +30,13 @@ std::string describe(const LinearCall& call) {
 void check(const LinearCall& call, KernelFamily family) {
   const CudaMatrix& w = *call.w;
   const bool fused = call.prepared.squares || call.next.gain || call.epilogue == LinearEpilogue::kRopeAppend;
-  R1_CHECK(!fused || (fuses_norms(family, call.act, call.numeric_class) && call.rows <= kMaxDecodeRows),
+  R1_CHECK(!fused || norm_form(family, call.act, call.numeric_class, call.rows) != NormForm::kNone,
            ErrorCode::kInternal, "no kernel fuses a norm with " + describe(call) + ".");
+  R1_CHECK(call.epilogue != LinearEpilogue::kRopeAppend ||
+               (call.prepared.squares && aligned(call.y, call.ldy, y_element_bytes(call))),
+           ErrorCode::kInternal, "RoPE needs a prepared input and aligned rows: " + describe(call) + ".");
+  R1_CHECK(!call.next.gain || w.rows % kRowAlign == 0, ErrorCode::kInternal,
+           "a norm's input must have a multiple of 8 columns: " + describe(call) + ".");
   R1_CHECK(w.cols % kRowAlign == 0, ErrorCode::kUnsupported,
            "a linear layer's input width must be a multiple of 8 on a GPU, but this is " + describe(call) +
                ". Use device \"cpu\" for this model.");
@@ -80,8 +85,10 @@ int32_t k_blocks(const CudaMatrix& w) { return static_cast<int32_t>((w.cols + 63
 
 }  // namespace
 
-bool fuses_norms(KernelFamily family, DType act, NumericClass numeric_class) {
-  return family >= KernelFamily::kSm90 && act == DType::kBF16 && numeric_class == NumericClass::kDecode;
+NormForm norm_form(KernelFamily family, DType act, NumericClass numeric_class, int32_t rows) {
+  if (family < KernelFamily::kSm90 || act != DType::kBF16) return NormForm::kNone;
+  if (rows <= kMaxDecodeRows) return NormForm::kGroups;
+  return numeric_class == NumericClass::kPrefill ? NormForm::kHalves : NormForm::kNone;
 }
 
 void LinearLauncher::run(const LinearCall& call) {
@@ -112,6 +119,11 @@ void LinearLauncher::run_once(const LinearCall& call) {
   if (shapes_ && std::find(shapes_->begin(), shapes_->end(), shape) == shapes_->end()) shapes_->push_back(shape);
   const LinearPlan plan = plan_linear(shape, context_.family(), context_.device(), choices_);
   const LinearOutput out = output_of(call);
+  if (call.prepared.squares || call.next.gain) {
+    const NormForm form = norm_form(context_.family(), call.act, call.numeric_class, call.rows);
+    R1_CHECK(plan.method == (form == NormForm::kHalves ? LinearMethod::kTile : LinearMethod::kStream),
+             ErrorCode::kInternal, plan.kernel + " has not the form of its step's norms.");
+  }
   switch (plan.method) {
     case LinearMethod::kStream:
       return launch_stream(call, plan, out);
@@ -142,33 +154,52 @@ std::vector<LinearOptions> LinearLauncher::options(const std::function<void()>& 
   return found;
 }
 
+namespace {
+
+NormScaling scaling_of(const LinearCall& call) {
+  return {.squares = call.prepared.squares,
+          .columns = static_cast<int32_t>(call.w->cols),
+          .share = 1.0f / static_cast<float>(call.w->cols),
+          .eps = call.norm_eps};
+}
+
+NormPreparation preparation_of(const LinearCall& call) {
+  return {.gain = call.next.gain, .scaled = call.next.scaled, .squares = call.next.squares};
+}
+
+}  // namespace
+
 void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
   const CudaMatrix& w = *call.w;
   const bool rope = call.epilogue == LinearEpilogue::kRopeAppend;
   const CUtensorMap w_map = rope ? maps_.get_pairs(weights(w), w.rows, w.cols, w.ld, plan.tile_rows, call.rope.head_dim)
                                  : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
   const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
-  const LinearStreamParams params{
-      .out = out,
-      .k_blocks = k_blocks(w),
-      .stages = plan.stages,
-      .tiles = plan.tiles,
-      .claims = context_.workspace_as<unsigned>(Workspace::kLinearCounters, kMaxSplitTiles),
-      .norm = {.squares = call.prepared.squares,
-               .columns = static_cast<int32_t>(w.cols),
-               .share = 1.0f / static_cast<float>(w.cols),
-               .eps = call.norm_eps},
-      .next = {.gain = call.next.gain, .scaled = call.next.scaled, .squares = call.next.squares},
-      .rope = call.rope};
+  const LinearStreamParams params{.out = out,
+                                  .k_blocks = k_blocks(w),
+                                  .stages = plan.stages,
+                                  .tiles = plan.tiles,
+                                  .claims = context_.workspace_as<unsigned>(Workspace::kLinearCounters, kMaxSplitTiles),
+                                  .norm = scaling_of(call),
+                                  .next = preparation_of(call),
+                                  .rope = call.rope};
   context_.launch(context_.kernel(plan.kernel + stream_end(call.epilogue)), plan.launch, w_map, x_map, params);
 }
 
 void LinearLauncher::launch_tile(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
   const CudaMatrix& w = *call.w;
   const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
-  const CUtensorMap w_map = maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
-  const LinearTileParams params{
-      .out = out, .k_blocks = k_blocks(w), .stored_rows = static_cast<int32_t>(w.stored_rows), .band = plan.band};
+  const int box_rows = plan.tile_rows % 64 == 0 ? 64 : 32;  // of pairs: a head has a whole number of them
+  const CUtensorMap w_map = call.epilogue == LinearEpilogue::kRopeAppend
+                                ? maps_.get_pairs(weights(w), w.rows, w.cols, w.ld, box_rows, call.rope.head_dim)
+                                : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
+  const LinearTileParams params{.out = out,
+                                .k_blocks = k_blocks(w),
+                                .stored_rows = static_cast<int32_t>(w.stored_rows),
+                                .band = plan.band,
+                                .norm = scaling_of(call),
+                                .next = preparation_of(call),
+                                .rope = call.rope};
   context_.launch(context_.kernel(plan.kernel), plan.launch, x_map, w_map, params);
 }
 

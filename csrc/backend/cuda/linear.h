@@ -29,8 +29,15 @@ struct LinearCall {
   RopeAppend rope = {};  // kRopeAppend
 };
 
-/** Whether steps of this class leave and take NormInputs, and do RoPE and the append with the product before. */
-bool fuses_norms(KernelFamily family, DType act, NumericClass numeric_class);
+/** How the ops of a step leave and take NormInputs. */
+enum class NormForm : uint8_t {
+  kNone,    // not at all
+  kGroups,  // squares of kSquaresColumns columns: linear_sm90_stream_*
+  kHalves,  // squares in two parts: linear_sm90_prefill_*, whose tiles end in the middle of such columns
+};
+
+/** Where it is not kNone, RoPE and the append may be done with the product before. */
+NormForm norm_form(KernelFamily family, DType act, NumericClass numeric_class, int32_t rows);
 
 /** Chooses a kernel and a configuration for every call (linear_plan.h), and launches it. */
 class LinearLauncher {

@@ -12,7 +12,7 @@ enum class LinearEpilogue : int32_t {
   kStoreF32,     // y[T][N] f32
   kAddResidual,  // y[T][N] f32 +=
   kSwiglu,       // y[T][I] act = silu(gate) · up; the weights' role is kGateUp
-  kRopeAppend,   // y[T][heads · head_dim] act = rotated Q, K and V to the cache; linear_sm90_stream_* alone
+  kRopeAppend,   // y[T][heads · head_dim] act = rotated Q, K and V to the cache; linear_sm90_* alone
 };
 
 struct LinearOutput {
@@ -28,7 +28,7 @@ struct LinearOutput {
 
 /** Of a NormInput (backend.h). */
 struct NormScaling {
-  const float* squares;  // [rows][squares_stride(columns)], or null: x is not to be normed
+  const float* squares;  // as the same method leaves them (NormPreparation), or null: x is not to be normed
   int32_t columns;       // of the norm: K
   float share, eps;      // 1 / columns
 };
@@ -37,7 +37,7 @@ struct NormScaling {
 struct NormPreparation {
   const float* gain;  // [columns]
   void* scaled;       // [rows][columns] act
-  float* squares;     // [rows][squares_stride(columns)]
+  float* squares;     // [rows][squares_stride(columns, rows)]: linear_sm90_prefill_* leaves halves
 };
 
 /** kRopeAppend; the stored rows come in pairs (tensor_map.h). */
@@ -66,6 +66,9 @@ struct LinearTileParams {
   int32_t k_blocks;     // ceil(K / 64)
   int32_t stored_rows;  // of the weights
   int32_t band;         // token tiles that share a weight tile while it is in the cache
+  NormScaling norm;     // always of kRopeAppend
+  NormPreparation next;
+  RopeAppend rope;
 };
 
 /** linear_sm80_* and linear_sm75_*. */

@@ -26,19 +26,21 @@ KvPlanes planes_of(const KvPool& pool, int layer) {
           .v_offset = pool.layout.v_offset(layer)};
 }
 
-static_assert(kSquaresOf == kSquaresColumns && squares_pitch(squares_count(200)) == squares_stride(200));
+static_assert(kSquaresOf == kSquaresColumns && squares_pitch(squares_count(200)) == squares_stride(200, 1) &&
+              2 * squares_pitch(squares_count(200)) == squares_stride(200, kMaxDecodeRows + 1));
 
 void embed(OpContext& op, const EmbedParams& p) {
   const CudaMatrix& table = as_cuda(p.table);
-  const bool fused = fuses_norms(op.launch.family(), op.act, p.step->numeric_class) && p.step->rows <= kMaxDecodeRows;
+  const NormForm form = norm_form(op.launch.family(), op.act, p.step->numeric_class, p.step->rows);
   const EmbedArgs args{.step = op.step.arrays(),
                        .table = table.memory.data(),
                        .ld = table.ld,
                        .residual = p.residual,
                        .hidden = static_cast<int32_t>(table.cols),
-                       .gain = fused ? p.next.gain : nullptr,
+                       .gain = form == NormForm::kNone ? nullptr : p.next.gain,
                        .scaled = p.next.scaled,
-                       .squares = p.next.squares};
+                       .squares = p.next.squares,
+                       .halves = form == NormForm::kHalves};
   // It does not wait for what brings the step's arrays, so it may not overlap with that.
   op.launch.launch(op.launch.kernel(typed("embed", table.dtype)),
                    {.grid_x = grid_of(p.step->rows), .block = 256, .overlap = false}, args);

@@ -15,7 +15,7 @@ class TensorMapCache {
   const CUtensorMap& get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows);
   /**
    * The same, of heads of head_dim (64 or 128) rows each, in pairs: 8 rows i, then their partners i + head_dim / 2,
-   * then the next 8. Coordinates are (column, 0, 0, group of 8 pairs, head); a box starts at a multiple of 4 groups.
+   * then the next 8. Coordinates are (column, 0, 0, group of 8 pairs, head); a box starts at a multiple of its groups.
    */
   const CUtensorMap& get_pairs(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows, int head_dim);
 
