@@ -223,12 +223,11 @@ struct SegmentMerger {
 
 /**
  * Counts the results that blocks (or parts of blocks) have saved; true for the last to come, which sees what all saved.
+ * By one thread, between two barriers of those that save and read.
  */
 R1_DEVICE bool last_to_arrive(int32_t* arrived, int expected, int count = 1) {
-  __threadfence();
-  const bool last = atomicAdd(arrived, count) == expected - count;
+  const bool last = add_acq_rel(arrived, count) == expected - count;
   if (last) *arrived = 0;
-  __threadfence();
   return last;
 }
 

@@ -163,6 +163,21 @@ R1_DEVICE void mma_m16n8k8(f16, float (&d)[4], uint32_t a0, uint32_t a1, uint32_
                : "r"(a0), "r"(a1), "r"(b));
 }
 
+// ---- counters ------------------------------------------------------------------------------------------------------
+
+/**
+ * Adds to a counter in global memory and returns what was there. What this thread wrote or knows of (through a barrier)
+ * is visible to whoever adds later, and what those before knew of to this thread. sm_70.
+ */
+R1_DEVICE int32_t add_acq_rel(int32_t* counter, int32_t v) {
+  int32_t before;
+  asm volatile("atom.acq_rel.gpu.global.add.s32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(__cvta_generic_to_global(counter)), "r"(v)
+               : "memory");
+  return before;
+}
+
 // ---- programmatic dependent launch (no-ops before sm_90) -----------------------------------------------------------
 
 /** Lets the next kernel of the stream start; it may not touch what this one writes before pdl_wait(). */
