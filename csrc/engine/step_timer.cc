@@ -126,10 +126,14 @@ class StepTimer {
     TimedStep whole = timed;
     whole.only.reset();
     run(step, whole, 1);
-    OneOp one(*loaded_.backend, op);
-    const StepView& view = loaded_.backend->begin_step(step);
-    std::vector<LinearOptions> found = loaded_.backend->linear_options([&] { forward(one, view, *loaded_.kv); });
-    loaded_.backend->read_results(results.data());
+    Backend& backend = *loaded_.backend;
+    backend.forget_graphs();  // which would run without asking for anything
+    OneOp one(backend, op);
+    const StepView& view = backend.begin_step(step);
+    std::vector<LinearOptions> found =
+        backend.linear_options([&] { backend.run([&] { forward(one, view, *loaded_.kv); }); });
+    backend.read_results(results.data());
+    backend.forget_graphs();
     return found;
   }
 
