@@ -28,12 +28,13 @@ struct Runs {
     int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];  // KV blocks of a run
     // Longer until each block has one run at most; where there are more rows than blocks they take turns. As many runs
     // as leave none with more segments than so many blocks are: one more in a few runs would have all wait for those.
+    // Two segments are one run: to merge two runs takes longer than to attend to a segment.
     for (;; most += max(1, most / 8)) {
       int count = 0;
 #pragma unroll
       for (int i = 0; i < kHalves; ++i) {
         const int each = max(1, most * segments[i] / max(1, blocks[i]));
-        runs[i] = (segments[i] + each - 1) / each;
+        runs[i] = segments[i] <= 2 ? min(segments[i], 1) : (segments[i] + each - 1) / each;
         count += runs[i];
       }
       if (rows > room || sum(count) <= room) break;
