@@ -134,66 +134,6 @@ describe("what lies on the device", () => {
   });
 });
 
-describe("memory for weights", () => {
-  const KiB = 1024;
-  const { slicesOfArena } = testAddon();
-  const slabOf = (address: number) => Math.floor(address / 2 ** 40) - 1;
-  const offsetOf = (address: number) => address % 2 ** 40;
-
-  it("comes in few slabs, the weights one behind the other", () => {
-    const sizes = [3000, 10, 5000, 20_000, 1, 4096];
-    const { addresses, slabs, used } = slicesOfArena(sizes, sizes, { slabBytes: 8 * KiB });
-    expect(slabs).toEqual([9 * KiB, 20 * KiB, 5 * KiB]);
-    expect(addresses.map((address) => [slabOf(address), offsetOf(address)])).toEqual([
-      ...[0, 3 * KiB, 4 * KiB].map((offset) => [0, offset]),
-      [1, 0],
-      ...[0, KiB].map((offset) => [2, offset]),
-    ]);
-    expect(used).toBe(3);
-    expect(slicesOfArena(sizes, sizes, { slabBytes: 2 ** 50 }).slabs).toEqual([34 * KiB]);
-  });
-
-  it("is each weight's own where nothing was reserved, or slabs are not wanted", () => {
-    for (const [reserved, slabBytes] of [
-      [[], 8 * KiB],
-      [[100, 7000], 0],
-    ] as const) {
-      const { addresses, slabs } = slicesOfArena([...reserved], [100, 7000], { slabBytes });
-      expect(slabs).toEqual([100, 7000]);
-      expect(addresses.map(slabOf)).toEqual([0, 1]);
-    }
-  });
-
-  it("never overlaps nor leaves a slab, whatever is asked for instead of what was reserved", () => {
-    const random = new Random(5);
-    for (let round = 0; round < 200; round++) {
-      const sizes = () => Array.from({ length: random.integer(0, 12) }, () => random.integer(1, 20_000));
-      const [reserved, wanted] = [sizes(), sizes()];
-      const memory = random.pick([1e15, 60_000]);
-      let result: ReturnType<typeof slicesOfArena>;
-      try {
-        result = slicesOfArena(reserved, wanted, { slabBytes: random.pick([0, 1, 16 * KiB, 1e9]), memory });
-      } catch (error) {
-        expect(memory).toBe(60_000);
-        expect(error).toMatchObject({
-          code: "E_OUT_OF_MEMORY",
-          message: expect.stringMatching(/no memory for weight \d/),
-        });
-        continue;
-      }
-      const ends = new Map<number, number>();
-      for (const [i, address] of result.addresses.entries()) {
-        const slab = slabOf(address);
-        expect(address % KiB).toBe(0);
-        expect(offsetOf(address)).toBeGreaterThanOrEqual(ends.get(slab) ?? 0);
-        ends.set(slab, offsetOf(address) + wanted[i]);
-        expect(offsetOf(address) + wanted[i]).toBeLessThanOrEqual(result.slabs[slab]);
-      }
-      expect(result.used).toBe(ends.size);
-    }
-  });
-});
-
 describe("what goes wrong", () => {
   /** 12 pieces of 4 MiB at f32, 6 at bf16. */
   const large = () => ({
