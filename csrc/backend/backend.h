@@ -223,7 +223,7 @@ struct SampleParams {
 
 /** How weights reach a GPU; for measurements to vary. */
 struct UploadOptions {
-  int64_t stage_bytes = 4 << 20;  // of a copy: enough for PCIe's full rate
+  int64_t stage_bytes = 2 << 20;  // of a copy: enough for PCIe's full rate, and a core's cache holds it
 };
 
 struct BackendOptions {

@@ -5,7 +5,7 @@ import { Random } from "../support/random";
 import { encode, precisionOf, roundAll } from "../support/rounding";
 import { type TestUploadPiece, type TestWeight, testAddon } from "../support/test-addon";
 
-const stageBytes = 4 * 2 ** 20;
+const stageBytes = 2 * 2 ** 20;
 const { planUpload, packUpload } = testAddon();
 
 /** Where a matrix row is stored: groups of 8 gate rows, then the same 8 of up. */
@@ -60,7 +60,7 @@ describe("pieces", () => {
   it("of the 7B shape are read in long runs", () => {
     const down = planUpload([3584], "linear", 18944 * 2, stageBytes);
     for (const piece of down) expect(piece.runs).toHaveLength(1);
-    expect(down[0].rows).toBe(110);
+    expect(down[0].rows).toBe(55);
     const gateUp = planUpload([18944, 18944], "gateUp", 3584 * 2, stageBytes);
     for (const { runs } of gateUp) for (const run of runs) expect(run.rows).toBe(8);
     expect(gateUp.reduce((sum, { rows }) => sum + rows, 0)).toBe(2 * 18944);
@@ -124,8 +124,8 @@ describe("what lies on the device", () => {
     const right = expected(data, 2 * half, cols, "gateUp", "f32");
     for (const threads of [1, 2, 5]) {
       const { bytes, writers, sent } = packUpload({ role: "gateUp", parts }, "f32", { threads });
-      expect(sent).toBe(5);
-      expect(writers).toBe(Math.min(threads, 3)); // one for every 8 MiB
+      expect(sent).toBe(10);
+      expect(writers).toBe(Math.min(threads, 5)); // one for every 4 MiB
       expect(same(bytes, right)).toBe(true);
     }
     const small = packUpload({ role: "gateUp", parts }, "f32", { threads: 3, stageBytes: 2 ** 20 });
@@ -135,27 +135,27 @@ describe("what lies on the device", () => {
 });
 
 describe("what goes wrong", () => {
-  /** 12 pieces of 4 MiB at f32, 6 at bf16. */
+  /** 23 pieces of 2 MiB at f32, 12 at bf16. */
   const large = () => ({
     parts: [{ name: "one", dtype: "F32" as const, rows: 12_000, cols: 1000, data: new Float32Array(12_000_000) }],
   });
 
   it("in a thread is thrown, and no thread is left", () => {
     for (const threads of [1, 4])
-      for (const failAt of [1, 3, 12])
+      for (const failAt of [1, 3, 23])
         expect(() => packUpload(large(), "f32", { threads, failAt })).toThrow(/made to fail/);
-    expect(packUpload(large(), "f32", { threads: 4, failAt: 13 }).sent).toBe(12);
+    expect(packUpload(large(), "f32", { threads: 4, failAt: 24 }).sent).toBe(23);
   });
 
   it("is named: a value that does not fit", () => {
     const given = large();
     given.parts[0].data[8_000_007] = 1e6;
     expect(() => packUpload(given, "fp16", { threads: 3 })).toThrow(/one has a value in row 8000 .* fp16/);
-    expect(packUpload(given, "bf16", { threads: 3 }).sent).toBe(6);
+    expect(packUpload(given, "bf16", { threads: 3 }).sent).toBe(12);
   });
 
   it("leaves nothing behind when loading is given up", () => {
     const { sent } = packUpload(large(), "f32", { threads: 2, abandon: true });
-    expect(sent).toBeLessThanOrEqual(12);
+    expect(sent).toBeLessThanOrEqual(23);
   });
 });

@@ -393,7 +393,7 @@ export interface TestAddon {
   planUpload(partRows: number[], role: "linear" | "gateUp", rowBytes: number, pieceBytes: number): TestUploadPiece[];
   /**
    * A matrix as it would lie on the device, padding included, written by so many threads (1) in pieces of `stageBytes`
-   * (4 MiB); and how many threads there were, and pieces. `failAt`: which piece cannot be sent, from 1. `abandon`: drops
+   * (2 MiB); and how many threads there were, and pieces. `failAt`: which piece cannot be sent, from 1. `abandon`: drops
    * what is queued.
    */
   packUpload(
