@@ -144,7 +144,7 @@ export interface LoadOptions {
   monitor?: MonitorOptions;
   /**
    * Threads, 1 to 1024: of the CPU backend, by default the cores this process may use; on a GPU those that read weights,
-   * at most 64, by default the cores or 8.
+   * at most 64, by default as many as there are cores, but no more than 12.
    */
   threads?: number;
   /** Told how far the load is; what it throws fails the load. */

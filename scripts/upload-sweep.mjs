@@ -1,5 +1,5 @@
-// How fast weights reach a GPU by number of threads, size of a copy and of an allocation: a folder in a model's shape is
-// made, loaded once for each combination, and deleted. Needs an NVIDIA GPU and what `node scripts/build.mjs` and
+// How fast weights reach a GPU by number of threads and size of a copy: a folder in a model's shape is made, loaded once
+// for each combination, and deleted. Needs an NVIDIA GPU and what `node scripts/build.mjs` and
 // `node scripts/build-dist.mjs` make.
 //   node scripts/upload-sweep.mjs [--shape=7b] [--dir=DIR] [--threads=8,12,16] [--stages=1,2,4] [--repeats=1]
 // DIR is /dev/shm, or the folder for temporary files where that is too small. Stages are in MiB.
@@ -28,7 +28,7 @@ const { values } = parseArgs({
   },
 });
 const numbers = (list) => list.split(",").map(Number);
-const slabs = { "for each weight": 0, "1 GiB": 2 ** 30, "all at once": 2 ** 50 };
+const rate = (bytes, ms) => Number((bytes / ms / 1e6).toFixed(1));
 
 async function sweep(folder) {
   const checkpoint = await openCheckpoint(folder);
@@ -39,24 +39,22 @@ async function sweep(folder) {
     const { device, weights, bytes } = timeLoad(loadSpec(checkpoint, options), upload);
     return { device, weights, all: performance.now() - begun, bytes };
   };
-  load(8, {}); // the first brings everything into the page cache
+  load(12, {}); // the first brings everything into the page cache
   const rows = [];
   for (let n = 0; n < Number(values.repeats); n++) {
     for (const threads of numbers(values.threads)) {
       for (const stage of numbers(values.stages)) {
-        for (const [name, slabBytes] of Object.entries(slabs)) {
-          const { device, weights, all, bytes } = load(threads, { stageBytes: stage * 2 ** 20, slabBytes });
-          rows.push({
-            ...{ threads, "stage, MiB": stage, slabs: name, "ms device": Math.round(device) },
-            ...{ "ms weights": Math.round(weights), "weights GB/s": Number((bytes / weights / 1e6).toFixed(1)) },
-            ...{ "ms with unloading": Math.round(all), "GB/s of both": bytes / (device + weights) / 1e6 },
-          });
-        }
+        const { device, weights, all, bytes } = load(threads, { stageBytes: stage * 2 ** 20 });
+        rows.push({
+          ...{ threads, "stage, MiB": stage, "ms device": Math.round(device), "ms weights": Math.round(weights) },
+          ...{ "weights GB/s": rate(bytes, weights), "GB/s of both": rate(bytes, device + weights) },
+          "ms with unloading": Math.round(all),
+        });
       }
     }
   }
   rows.sort((a, b) => a["ms weights"] - b["ms weights"]);
-  console.table(rows.map((row) => ({ ...row, "GB/s of both": Number(row["GB/s of both"].toFixed(1)) })));
+  console.table(rows);
 }
 
 const folders = values.dir ? [values.dir] : ["/dev/shm", tmpdir()].filter((dir) => existsSync(dir));

@@ -221,10 +221,9 @@ struct SampleParams {
   int32_t first, count;
 };
 
-/** How weights reach a GPU. Bytes; for measurements to vary. */
+/** How weights reach a GPU; for measurements to vary. */
 struct UploadOptions {
-  int64_t stage_bytes = 4 << 20;  // of a copy out of pinned memory: so many run at the full rate of PCIe
-  int64_t slab_bytes = 1 << 30;   // of device memory allocated at once; 0: for each weight
+  int64_t stage_bytes = 2 << 20;  // of a copy: enough for PCIe's full rate, and a core's cache holds it
 };
 
 struct BackendOptions {
@@ -254,8 +253,6 @@ class Backend {
   virtual void download(void* to, const void* from, int64_t bytes) = 0;  // waits for all work before it
   /** Bytes that `load_matrix` will take on the device for a matrix of this shape and stored type. */
   virtual int64_t matrix_bytes(int64_t rows, int64_t cols, DType stored) const = 0;
-  /** Bytes of the weights that will be loaded next, in their order: memory for them may be allocated ahead. */
-  virtual void reserve_weights(const std::vector<int64_t>& /*bytes*/) {}
   virtual std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) = 0;
   /** A vector (one column per element) as float32. */
   virtual std::unique_ptr<Buffer> load_vector(const WeightParts& parts) = 0;

@@ -18,7 +18,6 @@ class ForwardingBackend : public Backend {
   int64_t matrix_bytes(int64_t rows, int64_t cols, DType stored) const override {
     return inner_.matrix_bytes(rows, cols, stored);
   }
-  void reserve_weights(const std::vector<int64_t>& bytes) override { inner_.reserve_weights(bytes); }
   std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) override {
     return inner_.load_matrix(parts, role);
   }

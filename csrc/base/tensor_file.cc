@@ -32,7 +32,7 @@ void check_range(const TensorSource& tensor, int64_t first, int64_t count) {
 }  // namespace
 
 int reading_threads(int asked) {
-  constexpr int kMost = 64, kWorthHaving = 8;  // a core copies 5 to 10 GB/s out of the page cache, PCIe takes 55
+  constexpr int kMost = 64, kWorthHaving = 12;  // a core copies 5 to 10 GB/s out of the page cache, PCIe takes 55
   return asked > 0 ? std::min(asked, kMost) : std::min(available_cores(), kWorthHaving);
 }
 

@@ -10,7 +10,7 @@
 namespace r1 {
 namespace {
 
-constexpr int64_t kPiece = 4 << 20;
+constexpr int64_t kPiece = UploadOptions{}.stage_bytes;
 
 struct Piece {
   const TensorFile* file;

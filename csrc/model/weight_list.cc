@@ -46,21 +46,6 @@ class Loading {
   Backend& backend_;
 };
 
-/** Bytes on the device. */
-int64_t weight_bytes(const Backend& backend, const WeightSpec& spec, const WeightParts& weight) {
-  return spec.kind == WeightKind::kVector ? spec.rows * dtype_size(DType::kF32)
-                                          : backend.matrix_bytes(spec.rows, spec.cols, weight.parts.front()->dtype);
-}
-
-void reserve(Backend& backend, const std::vector<WeightSpec>& specs, const WeightTable& table) {
-  std::vector<int64_t> sizes;
-  for (const WeightSpec& spec : specs) {
-    const auto found = table.find(spec.name);
-    if (found != table.end()) sizes.push_back(weight_bytes(backend, spec, found->second));
-  }
-  backend.reserve_weights(sizes);
-}
-
 }  // namespace
 
 const Matrix* Weights::matrix(const std::string& name) const {
@@ -96,7 +81,9 @@ WeightCount count_weights(const Backend& backend, const std::vector<WeightSpec>&
   for (const WeightSpec& spec : specs) {
     const auto found = table.find(spec.name);
     if (found == table.end()) continue;
-    count.bytes += weight_bytes(backend, spec, found->second);
+    const DType stored = found->second.parts.front()->dtype;
+    count.bytes += spec.kind == WeightKind::kVector ? spec.rows * dtype_size(DType::kF32)
+                                                    : backend.matrix_bytes(spec.rows, spec.cols, stored);
     count.tensors += 1;
   }
   return count;
@@ -106,7 +93,6 @@ Weights load_weights(Backend& backend, const std::vector<WeightSpec>& specs, con
                      const LoadProgress& progress) {
   Weights weights;
   const Loading loading(backend);  // ends before `weights` does
-  reserve(backend, specs, table);
   WeightCount done;
   if (progress) progress(done);
   for (const WeightSpec& spec : specs) {

@@ -115,7 +115,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
   exports.Set("nvmlStatus", Napi::Function::New<nvml_status>(env));
   exports.Set("planUpload", Napi::Function::New<plan_of_upload>(env));
-  exports.Set("slicesOfArena", Napi::Function::New<slices_of_arena>(env));
   exports.Set("timeLoad", Napi::Function::New<time_load>(env));
   exports.Set("packUpload", Napi::Function::New<pack_upload>(env));
   exports.Set("randomValues", Napi::Function::New<random_values>(env));

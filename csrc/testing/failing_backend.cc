@@ -82,7 +82,6 @@ class FailingBackend final : public Backend {
     return std::make_unique<CountedBuffer>(inner_->load_vector(parts), count_);
   }
   void finish_loading() override { inner_->finish_loading(); }
-  void reserve_weights(const std::vector<int64_t>& bytes) override { inner_->reserve_weights(bytes); }
   void abandon_loading() noexcept override { inner_->abandon_loading(); }
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override {
     next();

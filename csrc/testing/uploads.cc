@@ -2,11 +2,9 @@
 
 #include <atomic>
 #include <cstring>
-#include <mutex>
 
 #include "backend/cuda/matrix.h"
 #include "backend/cuda/upload_queue.h"
-#include "backend/cuda/weight_arena.h"
 #include "engine/loader.h"
 #include "testing/load_spec.h"
 #include "testing/memory_source.h"
@@ -18,14 +16,6 @@ namespace {
 constexpr int kPoisonByte = 0xa5;
 
 MatrixRole role_named(const std::string& name) { return name == "gateUp" ? MatrixRole::kGateUp : MatrixRole::kLinear; }
-
-std::vector<int64_t> int64s(const Napi::Value& value) {
-  const Napi::Array given = value.As<Napi::Array>();
-  std::vector<int64_t> out;
-  out.reserve(given.Length());
-  for (uint32_t i = 0; i < given.Length(); ++i) out.push_back(given.Get(i).ToNumber().Int64Value());
-  return out;
-}
 
 struct Counts {
   std::atomic<int> made{0}, alive{0}, sent{0};
@@ -79,8 +69,12 @@ class LateStages final : public cuda::StageWriter {
 Napi::Value plan_of_upload(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     Napi::Env env = info.Env();
-    const auto pieces = cuda::plan_upload(int64s(info[0]), role_named(info[1].ToString()),
-                                          info[2].ToNumber().Int64Value(), info[3].ToNumber().Int64Value());
+    const Napi::Array given = info[0].As<Napi::Array>();
+    std::vector<int64_t> part_rows;
+    part_rows.reserve(given.Length());
+    for (uint32_t i = 0; i < given.Length(); ++i) part_rows.push_back(given.Get(i).ToNumber().Int64Value());
+    const auto pieces = cuda::plan_upload(part_rows, role_named(info[1].ToString()), info[2].ToNumber().Int64Value(),
+                                          info[3].ToNumber().Int64Value());
     Napi::Array out = Napi::Array::New(env, pieces.size());
     for (size_t i = 0; i < pieces.size(); ++i) {
       Napi::Object piece = Napi::Object::New(env);
@@ -145,65 +139,6 @@ Napi::Value pack_upload(const Napi::CallbackInfo& info) {
   });
 }
 
-namespace {
-
-/** A slab with made-up addresses. */
-struct CountedSlab final : cuda::Slab {
-  CountedSlab(std::atomic<int>& alive_, uint64_t address_, int64_t bytes_) : alive(alive_) {
-    ++alive;
-    address = address_, bytes = bytes_;
-  }
-  ~CountedSlab() override { --alive; }
-  CountedSlab(const CountedSlab&) = delete;
-  CountedSlab& operator=(const CountedSlab&) = delete;
-  std::atomic<int>& alive;
-};
-
-}  // namespace
-
-Napi::Value slices_of_arena(const Napi::CallbackInfo& info) {
-  return translated(info.Env(), [&] {
-    Napi::Env env = info.Env();
-    const std::vector<int64_t> reserved = int64s(info[0]), wanted = int64s(info[1]);
-    const Napi::Object options = info[2].ToObject();
-    const auto memory = static_cast<int64_t>(number_or(options, "memory", 1e15));
-    std::atomic<int> alive{0};
-    std::mutex mutex;
-    std::vector<int64_t> slabs;
-    int64_t taken = 0;
-    const auto allocate = [&](int64_t bytes, const std::string& what) -> std::shared_ptr<const cuda::Slab> {
-      const std::lock_guard lock(mutex);
-      R1_CHECK(taken + bytes <= memory, ErrorCode::kOutOfMemory, "no memory for " + what);
-      taken += bytes;
-      slabs.push_back(bytes);
-      // Slab n begins at (n + 1) · 2^40.
-      return std::make_shared<const CountedSlab>(alive, static_cast<uint64_t>(slabs.size()) << 40, bytes);
-    };
-    Napi::Array addresses = Napi::Array::New(env);
-    int used = 0;
-    {
-      std::vector<cuda::DeviceSlice> slices;
-      cuda::WeightArena arena(allocate, static_cast<int64_t>(number_or(options, "slabBytes", 0)));
-      arena.reserve(reserved);
-      for (size_t i = 0; i < wanted.size(); ++i) {
-        slices.push_back(arena.allocate(wanted[i], "weight " + std::to_string(i)));
-        R1_CHECK(slices.back().bytes() == wanted[i], ErrorCode::kInternal, "another size");
-        addresses.Set(static_cast<uint32_t>(i), static_cast<double>(slices.back().address()));
-      }
-      arena.release();
-      used = alive;
-    }
-    R1_CHECK(alive == 0, ErrorCode::kInternal, "slabs are left");
-    Napi::Array sizes = Napi::Array::New(env);
-    for (const int64_t bytes : slabs) sizes.Set(sizes.Length(), static_cast<double>(bytes));
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("addresses", addresses);
-    out.Set("slabs", sizes);
-    out.Set("used", used);
-    return out;
-  });
-}
-
 Napi::Value time_load(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] {
     Napi::Env env = info.Env();
@@ -211,7 +146,6 @@ Napi::Value time_load(const Napi::CallbackInfo& info) {
     const Napi::Object given = info[1].ToObject();
     UploadOptions upload;
     upload.stage_bytes = static_cast<int64_t>(number_or(given, "stageBytes", static_cast<double>(upload.stage_bytes)));
-    upload.slab_bytes = static_cast<int64_t>(number_or(given, "slabBytes", static_cast<double>(upload.slab_bytes)));
     const auto factory = [&](BackendOptions options, const DeviceSpec& device) {
       options.upload = upload;
       return create_backend(options, device);

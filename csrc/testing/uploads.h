@@ -10,10 +10,7 @@ Napi::Value plan_of_upload(const Napi::CallbackInfo& info);
  * (weight, precision, { threads, stageBytes, failAt }) → { bytes, writers }: the matrix as it would lie on the device.
  */
 Napi::Value pack_upload(const Napi::CallbackInfo& info);
-/** (sizes reserved, sizes asked for, { slabBytes, memory }) → { addresses, slabs: their sizes, used: slabs kept }. */
-Napi::Value slices_of_arena(const Napi::CallbackInfo& info);
-/** (NativeLoadSpec, { stageBytes, slabBytes }) → milliseconds { device, weights } and bytes; for
- * scripts/upload-sweep.mjs. */
+/** (NativeLoadSpec, { stageBytes }) → milliseconds { device, weights } and bytes; for scripts/upload-sweep.mjs. */
 Napi::Value time_load(const Napi::CallbackInfo& info);
 
 }  // namespace r1::testing

@@ -21,7 +21,7 @@ export const loadFlags: Flags = {
     parse: (text) => text.split(","),
     help: `what to try when memory does not suffice: ${memorySteps.join(", ")}`,
   },
-  threads: { value: "N", parse: number, help: "CPU threads, on a GPU to load with (default: all cores; at most 8)" },
+  threads: { value: "N", parse: number, help: "CPU threads, on a GPU to load with (default: all cores; at most 12)" },
 };
 
 /** @throws UsageError for values out of range */

@@ -60,7 +60,7 @@ const flags = {
     help: "load: shape of a folder that is written, read and deleted (default 7b: 15 GB)",
   },
   dir: { value: "DIR", help: "load: where that folder is made (default: the folder for temporary files)" },
-  threads: { value: "N", parse: number, help: "CPU threads, on a GPU to load with (default: all cores; at most 8)" },
+  threads: { value: "N", parse: number, help: "CPU threads, on a GPU to load with (default: all cores; at most 12)" },
   family: { value: "NAME", help: "kernel family or instruction set to force" },
   json: { help: "writes JSON" },
 };

@@ -53,6 +53,13 @@ describe.each(variants())("loading weights on $label", ({ options, precision }) 
     expectSame(readBack({ parts: [{ dtype, rows, cols, data: encode(values, dtype) }] }, rows), expected, "stored");
   });
 
+  it("reads rows of which a stage holds few", () => {
+    const [rows, cols] = [5, 150_000];
+    const data = testAddon().randomValues(9, 1, 0, rows * cols);
+    const expected = precision === "f32" ? data : roundAll(data, precision);
+    expectSame(readBack({ parts: [{ dtype: "F32", rows, cols, data }] }, rows), expected, "stored");
+  });
+
   it("refuses a value that the precision cannot hold, naming the tensor", (context) => {
     if (precision === "f32") return context.skip("f32 holds every stored value");
     const values = new Float32Array(8 * 16).fill(1);

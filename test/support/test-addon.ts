@@ -393,22 +393,14 @@ export interface TestAddon {
   planUpload(partRows: number[], role: "linear" | "gateUp", rowBytes: number, pieceBytes: number): TestUploadPiece[];
   /**
    * A matrix as it would lie on the device, padding included, written by so many threads (1) in pieces of `stageBytes`
-   * (4 MiB); and how many threads there were, and pieces. `failAt`: which piece cannot be sent, from 1. `abandon`: drops what is queued.
+   * (2 MiB); and how many threads there were, and pieces. `failAt`: which piece cannot be sent, from 1. `abandon`: drops
+   * what is queued.
    */
   packUpload(
     weight: TestWeight,
     precision: Precision,
     options: { threads?: number; stageBytes?: number; failAt?: number; abandon?: true },
   ): { bytes: Uint8Array; writers: number; sent: number };
-  /**
-   * Where weights of the sizes `wanted` get their memory when `reserved` were announced: slab n, whose size is slabs[n],
-   * begins at (n + 1) · 2^40. There is as much as `memory`. `used`: slabs that weights lie in. All are free afterwards.
-   */
-  slicesOfArena(
-    reserved: number[],
-    wanted: number[],
-    options: { slabBytes?: number; memory?: number },
-  ): { addresses: number[]; slabs: number[]; used: number };
   describeCuda(): string;
   /** What a management library at `path` says of a device; null when it cannot be found. */
   nvmlStatus(path: string, pciBusId: string, index: number): NativeGpuStatus | null;

@@ -7,43 +7,6 @@
 
 namespace r1::cuda {
 
-namespace {
-
-class DeviceSlab final : public Slab {
- public:
-  DeviceSlab(int64_t wanted, const std::string& what) : memory_(wanted, what) {
-    address = memory_.address();
-    bytes = wanted;
-  }
-
- private:
-  DeviceMemory memory_;
-};
-
-/** For the context that is current now, whatever thread it is used by. */
-WeightArena::Allocate allocate_slabs() {
-  CUcontext context = nullptr;
-  R1_CUDA(ctx_get_current(&context));
-  return [=](int64_t bytes, const std::string& what) {
-    R1_CUDA(ctx_set_current(context));
-    return std::make_shared<const DeviceSlab>(bytes, what);
-  };
-}
-
-/** A vector's memory. */
-class SliceBuffer final : public Buffer {
- public:
-  explicit SliceBuffer(DeviceSlice slice) : slice_(std::move(slice)) {
-    this->data = slice_.data();
-    this->bytes = slice_.bytes();
-  }
-
- private:
-  DeviceSlice slice_;
-};
-
-}  // namespace
-
 CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::string& kernel_file)
     : options_(options),
       ordinal_(device),
@@ -53,7 +16,6 @@ CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::s
       launch_(context_.properties(), family_, stream_.get(), modules_),
       step_(launch_, options),
       graphs_(launch_),
-      arena_(allocate_slabs(), options.upload.slab_bytes),
       uploader_(launch_, options.threads, options.upload),
       linear_(launch_, maps_, options.linear_choices),
       op_{.launch = launch_, .step = step_, .maps = maps_, .act = options.precision} {}
@@ -124,24 +86,14 @@ DType CudaBackend::stored_type(const WeightParts& parts) const {
   return same ? first : DType::kF32;
 }
 
-void CudaBackend::finish_loading() {
-  uploader_.finish();
-  arena_.release();
-}
-
-void CudaBackend::abandon_loading() noexcept {
-  uploader_.abandon();
-  arena_.release();
-}
-
 std::unique_ptr<Matrix> CudaBackend::load_matrix(const WeightParts& parts, MatrixRole role) {
-  auto matrix = std::make_unique<CudaMatrix>(parts.rows(), parts.cols(), stored_type(parts), role, arena_, parts.name);
+  auto matrix = std::make_unique<CudaMatrix>(parts.rows(), parts.cols(), stored_type(parts), role, parts.name);
   uploader_.matrix(parts, *matrix);
   return matrix;
 }
 
 std::unique_ptr<Buffer> CudaBackend::load_vector(const WeightParts& parts) {
-  auto buffer = std::make_unique<SliceBuffer>(arena_.allocate(parts.rows() * parts.cols() * 4, parts.name));
+  auto buffer = std::make_unique<CudaBuffer>(parts.rows() * parts.cols() * 4, parts.name);
   uploader_.vector(parts, reinterpret_cast<CUdeviceptr>(buffer->data));
   return buffer;
 }

@@ -8,7 +8,6 @@
 #include "backend/cuda/linear.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/upload.h"
-#include "backend/cuda/weight_arena.h"
 
 namespace r1::cuda {
 
@@ -26,9 +25,8 @@ class CudaBackend final : public Backend {
   int64_t matrix_bytes(int64_t rows, int64_t cols, DType stored) const override;
   std::unique_ptr<Matrix> load_matrix(const WeightParts& parts, MatrixRole role) override;
   std::unique_ptr<Buffer> load_vector(const WeightParts& parts) override;
-  void reserve_weights(const std::vector<int64_t>& bytes) override { arena_.reserve(bytes); }
-  void finish_loading() override;
-  void abandon_loading() noexcept override;
+  void finish_loading() override { uploader_.finish(); }
+  void abandon_loading() noexcept override { uploader_.abandon(); }
   std::unique_ptr<KvPool> create_kv_pool(const KvLayout& layout, int64_t max_blocks) override;
 
   void copy_block(const KvPool& kv, int32_t from, int32_t to) override;
@@ -84,7 +82,6 @@ class CudaBackend final : public Backend {
   LaunchContext launch_;
   StepBuffer step_;
   GraphCache graphs_;
-  WeightArena arena_;
   Uploader uploader_;
   TensorMapCache maps_;
   LinearLauncher linear_;

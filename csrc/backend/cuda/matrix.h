@@ -1,7 +1,6 @@
 // Weight matrices on the device.
 #pragma once
-#include "backend/cuda/driver.h"
-#include "backend/cuda/weight_arena.h"
+#include "backend/cuda/memory.h"
 #include "backend/weights.h"
 
 namespace r1::cuda {
@@ -19,10 +18,10 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple -
  */
 class CudaMatrix final : public Matrix {
  public:
-  CudaMatrix(int64_t rows_, int64_t cols_, DType dtype_, MatrixRole role_, WeightArena& arena, const std::string& name)
+  CudaMatrix(int64_t rows_, int64_t cols_, DType dtype_, MatrixRole role_, const std::string& name)
       : ld(stored_cols(cols_)),
         stored_rows(count_stored_rows(rows_, role_)),
-        memory(arena.allocate(stored_rows * ld * dtype_size(dtype_), name)) {
+        memory(stored_rows * ld * dtype_size(dtype_), name) {
     rows = rows_, cols = cols_, dtype = dtype_, role = role_;
     data = memory.address();
     bytes = memory.bytes();
@@ -33,7 +32,7 @@ class CudaMatrix final : public Matrix {
   }
 
   const int64_t ld, stored_rows;
-  const DeviceSlice memory;
+  const DeviceMemory memory;
   CUdeviceptr data = 0;
 };
 

@@ -93,7 +93,7 @@ void Uploader::vector(const WeightParts& parts, CUdeviceptr to) {
 void Uploader::add(const WeightParts& parts, MatrixRole role, DType dtype, int64_t ld, CUdeviceptr to) {
   try {
     const int64_t row_bytes = ld * dtype_size(dtype);
-    const int64_t most_row_bytes = stage_bytes_ / (2 * kGateUpGroup);
+    const int64_t most_row_bytes = stage_bytes_ / (role == MatrixRole::kGateUp ? 2 * kGateUpGroup : 1);
     R1_CHECK(row_bytes <= most_row_bytes, ErrorCode::kUnsupported,
              "the weight " + parts.name + " has rows of " + std::to_string(row_bytes) + " bytes on a GPU, of at most " +
                  std::to_string(most_row_bytes) + ". Use device \"cpu\" for this model.");

@@ -37,7 +37,8 @@ struct UploadJob {
 class UploadQueue {
  public:
   using MakeWriter = std::function<std::unique_ptr<StageWriter>()>;
-  /** `make_writer` is called on every new thread, of which there are `max_threads` at most. Pieces have `stage_bytes`.
+  /**
+   * `make_writer` is called on every new thread, of which there are `max_threads` at most. Pieces fit `stage_bytes`.
    */
   UploadQueue(MakeWriter make_writer, int max_threads, int64_t stage_bytes);
   ~UploadQueue();
