@@ -182,7 +182,8 @@ describe("candidates", () => {
     for (const shape of shapes.flatMap((one) => [false, true].map((paired) => ({ ...one, paired })))) {
       const rule = plan(shape);
       const rows = rowsIn(rule.options.candidates);
-      const enough = rowsIn(rule.options.now).length === 1 && rows.length > (shape.rows > 128 ? 1 : shape.paired ? 2 : 3);
+      const enough =
+        rowsIn(rule.options.now).length === 1 && rows.length > (shape.rows > 128 ? 1 : shape.paired ? 2 : 3);
       const distinct = new Set(rows.map((row) => JSON.stringify(row))).size === rows.length;
       if (!enough || !distinct) wrong.push(JSON.stringify(shape));
       for (const row of rows) {
