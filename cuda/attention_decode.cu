@@ -10,7 +10,7 @@ constexpr int kMaxRows = cuda::kMaxDecodeStepRows;
 struct Runs {
   int begin[kMaxRows + 1];  // begin[r]: runs of all rows before r
 
-  /** By the first warp. */
+  /** By one warp. */
   R1_DEVICE void plan(const cuda::AttentionArgs& a, int groups) {
     constexpr int kHalves = kMaxRows / 32;
     const int lane = threadIdx.x;
@@ -24,7 +24,7 @@ struct Runs {
       all += blocks[i], rows += valid;
     }
     all = sum(all), rows = sum(rows);
-    const int room = gridDim.x / groups;
+    const int room = a.run_blocks / groups;
     int most = max(1, (all + room - 1) / max(1, room)), runs[kHalves];  // KV blocks of a run
     // Longer until each block has one run at most; where there are more rows than blocks they take turns. As many runs
     // as leave none with more segments than so many blocks are: one more in a few runs would have all wait for those.
@@ -73,14 +73,15 @@ R1_DEVICE T* output_row(const cuda::AttentionArgs& a, int row, int head) {
   return static_cast<T*>(a.out) + (int64_t{row} * a.heads + head) * kDim;
 }
 
-// Grid: any number of blocks of 128 threads, at least one for each group of heads; they take (row, run, group of heads)
-// items in turn.
+// Grid: a.run_blocks blocks of 128 threads, at least one for each group of heads; they take (row, run, group of heads)
+// items in turn. All layers of a step have the same runs, planned once (attention_decode_plan): to plan takes longer
+// than to attend to a short row.
 template <class T, int kDim, class Attention>
 R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attention, RunShared<kDim>& shared) {
   __shared__ Runs runs;
   pdl_trigger();
   const int groups = HeadGroup::count(a);
-  if (threadIdx.x < 32) runs.plan(a, groups);  // the step's arrays do not depend on the kernel before
+  if (threadIdx.x <= kMaxRows) runs.begin[threadIdx.x] = __ldcg(a.runs + threadIdx.x);  // older than the kernel before
   __syncthreads();
   const int items = runs.begin[kMaxRows] * groups;
   if (items <= blockIdx.x) return pdl_wait();  // the kernel after this one waits for this one alone
@@ -106,6 +107,15 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
   }
 }
 
+// One warp. The kernel behind it may not overlap with it; those after that then find the runs before their pdl_wait().
+R1_DEVICE void plan_decode(const cuda::AttentionArgs& a) {
+  __shared__ Runs runs;
+  runs.plan(a, HeadGroup::count(a));  // the step's arrays do not depend on the kernel before
+  __syncwarp();
+  pdl_wait();
+  for (int i = threadIdx.x; i <= kMaxRows; i += 32) a.runs[i] = runs.begin[i];
+}
+
 // Grid: x groups of heads, y rows of the step. One block for each, over all keys: prefill where no matrix instructions
 // serve.
 template <class T, int kDim>
@@ -128,6 +138,11 @@ R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
 }
 
 }  // namespace r1
+
+extern "C" __global__ void __launch_bounds__(32) attention_decode_plan(
+    const __grid_constant__ r1::cuda::AttentionArgs a) {
+  r1::plan_decode(a);
+}
 
 #define R1_ATTENTION_ROWS(suffix, type, dim, blocks)                                             \
   extern "C" __global__ void __launch_bounds__(r1::kRunThreads, blocks) attention_rows_##suffix( \

@@ -83,14 +83,14 @@ function nothingToChoose(): R1Error {
 /**
  * What a file becomes: rows of what was tried go, rows that were found come, all others stay.
  *
- * @param about "7b: …"; the line of the same model is replaced
+ * @param about "7b: …"; the line of the same model is replaced, unless there was no time to try anything
  */
 export function tunedFile(before: ChoiceFile | undefined, tuning: Tuning, about: string): ChoiceFile {
   const { about: lines, ...rows } = before ?? { about: [], ...noChoices };
   const tried = new Set(tuning.layers.filter(({ tried }) => tried).map(({ layer }) => layer.key));
   const model = about.slice(0, about.indexOf(":") + 1);
   return {
-    about: [...lines.filter((line) => !line.startsWith(model)), about],
+    about: tried.size > 0 ? [...lines.filter((line) => !line.startsWith(model)), about] : lines,
     ...mergeChoices(withoutChoices(rows, tried), tuning.choices),
   };
 }

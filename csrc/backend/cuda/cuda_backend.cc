@@ -18,7 +18,12 @@ CudaBackend::CudaBackend(const BackendOptions& options, int device, const std::s
       graphs_(launch_),
       uploader_(launch_, options.threads, options.upload),
       linear_(launch_, maps_, options.linear_choices),
-      op_{.launch = launch_, .step = step_, .maps = maps_, .act = options.precision} {}
+      op_{.launch = launch_,
+          .step = step_,
+          .maps = maps_,
+          .act = options.precision,
+          .rotations_of = nullptr,
+          .runs_of = {}} {}
 
 CudaBackend::~CudaBackend() {
   // Memory may not go while kernels use it; what the driver answers no longer matters.
@@ -107,13 +112,13 @@ std::unique_ptr<KvPool> CudaBackend::create_kv_pool(const KvLayout& layout, int6
 const StepView& CudaBackend::begin_step(const Step& step) {
   uploader_.finish();  // where the caller has not
   view_ = &step_.begin(step);
-  op_.rotations_of = nullptr;
+  op_.forget();
   return *view_;
 }
 
 void CudaBackend::run(const std::function<void()>& forward) {
   R1_CHECK(view_, ErrorCode::kInternal, "run() before begin_step().");
-  op_.rotations_of = nullptr;
+  op_.forget();
   step_.run();
   if (view_->numeric_class == NumericClass::kDecode) {
     graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count}, [&] {

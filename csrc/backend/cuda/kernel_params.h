@@ -158,6 +158,9 @@ struct AttentionArgs {
   int32_t deal_count, deal_total, deal_columns;
   int32_t rows, heads, kv_heads, window;
   float scale;
+  // decode: where each row's runs begin (attention_decode_plan), for so many blocks
+  int32_t* runs;  // [kMaxDecodeStepRows + 1]
+  int32_t run_blocks;
 };
 
 struct SwigluScaleArgs {

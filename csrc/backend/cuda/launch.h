@@ -46,6 +46,7 @@ enum class Workspace : uint8_t {
   kLinear,          // the linear launcher's own (partial sums)
   kLinearCounters,  // the linear launcher's own; zeroed when allocated, kernels leave zeros behind
   kRotations,       // RoPE's cosines and sines of a step
+  kRuns,            // of decode attention
   kSample,
   kCount,
 };

@@ -73,9 +73,18 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   args.arrived = reinterpret_cast<int32_t*>(scratch);
   args.partials = scratch + kAttentionCounters;
   const int64_t resident = std::max<int64_t>(blocks_per_sm * op.launch.device().sm_count, groups);
+  const int64_t blocks = std::min<int64_t>(row_groups * kMaxSegments, resident);
+  args.runs = op.launch.workspace_as<int32_t>(Workspace::kRuns, kMaxDecodeStepRows + 1);
+  args.run_blocks = static_cast<int32_t>(blocks);
+  const OpContext::RunsKey key{.blocks = blocks, .groups = groups, .window = args.window};
+  if (op.runs_of != key) {
+    op.runs_of = key;
+    op.launch.launch(op.launch.kernel("attention_decode_plan"), {.block = 32}, args);
+    op.launch.fence();
+  }
   op.launch.launch(
       op.launch.kernel(typed_kernel(products ? "attention_decode_sm80" : "attention_decode", op.act, p.head_dim)),
-      {.grid_x = static_cast<unsigned>(std::min<int64_t>(row_groups * kMaxSegments, resident)),
+      {.grid_x = static_cast<unsigned>(blocks),
        .block = 128,
        .shared_bytes = products ? decode_ring_bytes(p.head_dim, stages) : 0},
       args);
@@ -198,7 +207,9 @@ void attention(OpContext& op, const AttentionParams& p) {
                            .heads = p.heads,
                            .kv_heads = p.kv_heads,
                            .window = p.mask.window,
-                           .scale = p.scale};
+                           .scale = p.scale,
+                           .runs = nullptr,
+                           .run_blocks = 0};
   if (p.step->numeric_class == NumericClass::kDecode) {
     decode(op, p, args);
   } else {

@@ -15,7 +15,16 @@ struct OpContext {
   const StepBuffer& step;
   TensorMapCache& maps;
   DType act;
-  const float* rotations_of = nullptr;  // inv_freq of the table that the forward pass has made (rotations())
+  // What the forward pass has made so far:
+  const float* rotations_of = nullptr;  // inv_freq of the table of rotations()
+  /** Of the runs of decode attention; 0 blocks: there are none. */
+  struct RunsKey {
+    int64_t blocks = 0, groups = 0;
+    int32_t window = 0;
+    bool operator==(const RunsKey&) const = default;
+  } runs_of;
+  /** A new step, or another pass. */
+  void forget() { rotations_of = nullptr, runs_of = {}; }
 };
 
 /** Output of rmsnorm: act [rows][ld], ld the hidden size rounded up to kRowAlign, padding zero. */
