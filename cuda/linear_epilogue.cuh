@@ -51,15 +51,10 @@ class PairEpilogue {
     column_ = gate_up ? row / 16 * 8 + row % 16 : row;
     first_ = column_ < out.columns;
     second_ = gate_up ? first_ : row + 8 < out.columns;
-    read_biases(gate_up ? out.columns + column_ : row + 8);
+    const int second = gate_up ? out.columns + column_ : row + 8;
+    first_bias_ = out.bias && first_ ? out.bias[column_] : 0.0f;
+    second_bias_ = out.bias && second_ ? out.bias[second] : 0.0f;
   }
-  /** For sums() alone, of two columns. */
-  R1_DEVICE PairEpilogue(const LinearOutput& out, int column, int second_column) : out_(out), column_(column) {
-    first_ = column < out.columns, second_ = second_column < out.columns;
-    read_biases(second_column);
-  }
-
-  R1_DEVICE int column() const { return column_; }
 
   /** The residual values of a token, for finish(); zeros for the other epilogues. After pdl_wait(). */
   R1_DEVICE float2 residual(int token) const {
@@ -72,21 +67,10 @@ class PairEpilogue {
     return r;
   }
 
-  /** x_scale of a token, or 1. */
-  R1_DEVICE float scale(int token) const {
-    return out_.x_scale && token < out_.rows ? __ldcg(out_.x_scale + token) : 1.0f;
-  }
-  R1_DEVICE float2 sums(float a, float b, float scale) const {
-    return make_float2(__fadd_rn(__fmul_rn(a, scale), first_bias_), __fadd_rn(__fmul_rn(b, scale), second_bias_));
-  }
-  R1_DEVICE float2 finish(int token, float a, float b, float2 residual) const {
-    return finish(token, a, b, residual, scale(token));
-  }
-  /** Returns what kAddResidual has stored; zeros for what is outside of y, and for the other epilogues. */
-  R1_DEVICE float2 finish(int token, float sum_a, float sum_b, float2 residual, float scale) const {
-    float2 stored = {0.0f, 0.0f};
-    if (token >= out_.rows) return stored;
-    auto [a, b] = sums(sum_a, sum_b, scale);
+  R1_DEVICE void finish(int token, float sum_a, float sum_b, float2 residual) const {
+    if (token >= out_.rows) return;
+    const float scale = out_.x_scale ? __ldcg(out_.x_scale + token) : 1.0f;
+    float a = __fadd_rn(__fmul_rn(sum_a, scale), first_bias_), b = __fadd_rn(__fmul_rn(sum_b, scale), second_bias_);
     const int64_t at = token * out_.ldy + column_;
     switch (out_.epilogue) {
       case LinearEpilogue::kStore: {
@@ -97,7 +81,6 @@ class PairEpilogue {
       }
       case LinearEpilogue::kAddResidual:
         a = __fadd_rn(residual.x, a), b = __fadd_rn(residual.y, b);
-        stored = make_float2(first_ ? a : 0.0f, second_ ? b : 0.0f);
         [[fallthrough]];
       case LinearEpilogue::kStoreF32: {
         float* y = static_cast<float*>(out_.y) + at;
@@ -109,9 +92,8 @@ class PairEpilogue {
         if (first_) static_cast<Act*>(out_.y)[at] = from_float<Act>(swiglu(a, b));
         break;
       case LinearEpilogue::kRopeAppend:
-        break;  // StreamEpilogue's own
+        break;  // the kernels' of sm_90
     }
-    return stored;
   }
 
   /** d: (row, token), (row, token + 1), (row + 8, token), (row + 8, token + 1). */
@@ -121,11 +103,6 @@ class PairEpilogue {
   }
 
  private:
-  R1_DEVICE void read_biases(int second) {
-    first_bias_ = out_.bias && first_ ? out_.bias[column_] : 0.0f;
-    second_bias_ = out_.bias && second_ ? out_.bias[second] : 0.0f;
-  }
-
   const LinearOutput& out_;
   int column_;
   bool first_, second_;
