@@ -201,6 +201,12 @@ describe("the file", () => {
     expect(after.stream).toEqual([other, row, streamRow("down", 16, 128, 6)]);
     expect(tunedFile(undefined, tuning, "7b: now").stream).toHaveLength(2);
   });
+  it("says nothing of a model for which there was no time", async () => {
+    const { tuning } = await run(even, faster("down", "128 rows, 6 stages"));
+    const none = { ...tuning, layers: tuning.layers.map((one) => ({ ...one, tried: false })), choices: noChoices };
+    const before = { about: ["7b: long ago"], ...noChoices, stream: [row] };
+    expect(tunedFile(before, none, "7b: now")).toEqual(before);
+  });
 });
 
 it.each(devices)("steps are timed with choices of their own, and ops say what they have: %s", async (device) => {
