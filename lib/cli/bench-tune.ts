@@ -17,6 +17,7 @@ import { loadSpec } from "../load-spec";
 import { binding } from "../native";
 import { failingAsR1Error, loadEngine, median } from "./bench-engine";
 import type { BenchContext, BenchMeasurement, BenchOptions, BenchResult } from "./bench-types";
+import { checkWritable } from "./output-file";
 import { leastPrefillRows, type StepShape } from "./step-ops";
 import {
   describe,
@@ -34,14 +35,16 @@ const defaultRows = [1, 8, 16, 32, 64, 2048];
 const defaultDuration = 90;
 
 /** Before anything is measured. @throws R1Error E_UNSUPPORTED, E_NOT_FOUND, E_FILE, E_BAD_INPUT */
-export function checkTunable({ device = "auto", out }: BenchOptions): void {
+export async function checkTunable({ device = "auto", out }: BenchOptions): Promise<void> {
   const { kind } = checkDevice(device, "device");
   const { devices, reason } = cudaDevices();
   const nothing = "There is nothing to tune on a CPU: only the linear layers of a GPU have a choice of tiles.";
   if (kind === "cpu") throw new R1Error("E_UNSUPPORTED", `${nothing} Name one with --device cuda.`);
   if (kind === "auto" && devices.length === 0)
     throw new R1Error("E_UNSUPPORTED", `${nothing} There is no GPU here: ${reason}`);
-  if (out !== undefined && existsSync(out)) readChoices(out, "--out: ");
+  if (out === undefined) return;
+  await checkWritable(out);
+  if (existsSync(out)) readChoices(out, "--out: ");
 }
 
 export async function benchTune(context: BenchContext): Promise<BenchResult> {

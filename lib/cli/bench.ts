@@ -52,7 +52,7 @@ export const benchKinds = Object.keys(benches) as BenchKind[];
  */
 export async function runBench(kind: BenchKind, options: BenchOptions, signal?: AbortSignal): Promise<BenchReport> {
   checkBenchOptions(kind, options);
-  if (kind === "tune") checkTunable(options);
+  if (kind === "tune") await checkTunable(options);
   const synthetic =
     kind === "load" && options.model === undefined ? (options.synthetic ?? defaultSynthetic) : undefined;
   const checkpoint = await benchCheckpoint(synthetic ?? options.model);

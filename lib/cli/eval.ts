@@ -1,9 +1,9 @@
 /** `r1 eval`: how many questions with one right answer a model gets right. */
-import { access, constants, mkdir, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { basename, resolve } from "node:path";
 import { checkInteger } from "../arguments";
 import { embeddedTasks } from "../embedded";
-import { AbortError, R1Error } from "../errors";
+import { AbortError } from "../errors";
 import { type Answer, evaluate } from "../evaluation/evaluate";
 import { summarize } from "../evaluation/scores";
 import { type Question, readTasks } from "../evaluation/tasks";
@@ -14,6 +14,7 @@ import { type EvalReport, type EvalRun, formatFailures, formatReport } from "./e
 import { type Flags, number, UsageError } from "./flags";
 import { loadFlags, loadModel, loadOptions } from "./load";
 import { origin } from "./origin";
+import { checkWritable } from "./output-file";
 import { ProgressBar } from "./progress";
 import { checked } from "./request-flags";
 import type { Io } from "./terminal";
@@ -101,20 +102,6 @@ function evalOptions(values: Readonly<Record<string, unknown>>): EvalOptions {
     failures: integer("failures", "failures", 0) ?? 0,
     reasoning: values.both ? [true, false] : [!values["no-reasoning"]],
   };
-}
-
-/** Before an hour is spent on what cannot be kept. Makes the folder. @throws R1Error E_NOT_FOUND */
-async function checkWritable(path: string): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    const there = await stat(path).catch(() => undefined);
-    if (there?.isDirectory()) throw new Error("it is a folder");
-    await access(there ? path : dirname(path), constants.W_OK);
-  } catch (cause) {
-    throw new R1Error("E_NOT_FOUND", `${path} cannot be written (${(cause as Error).message}). Name another file.`, {
-      cause,
-    });
-  }
 }
 
 /** An answer and the way it was asked for. */

@@ -238,6 +238,13 @@ describe("r1 bench tune", () => {
     }
     expect(existsSync(out)).toBe(false);
   });
+  it("refuses a file that cannot be written before it measures", async () => {
+    const said = expect.objectContaining({
+      code: "E_NOT_FOUND",
+      message: expect.stringContaining("cannot be written"),
+    });
+    await expect(runBench("tune", { model: "smollm2", device: "cuda", out: folder })).rejects.toEqual(said);
+  });
   it("refuses bad arguments", async () => {
     for (const [flag, value, message] of [
       ["--rows", "", "--rows must have at least one number"],
