@@ -138,7 +138,6 @@ constexpr int kTensorMapInterleaveNone = 0;
 constexpr int kTensorMapSwizzleNone = 0;
 constexpr int kTensorMapSwizzle128B = 3;
 constexpr int kTensorMapL2Promotion128B = 2;
-constexpr int kTensorMapL2Promotion256B = 3;
 constexpr int kTensorMapOobFillNone = 0;
 
 // ---- functions: X(member, symbol, parameters); the symbol is the name with the version whose ABI is declared here

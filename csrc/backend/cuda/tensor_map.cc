@@ -54,7 +54,7 @@ const CUtensorMap& TensorMapCache::find(const Key& key, std::initializer_list<Di
   CUtensorMap map;
   R1_CUDA(tensor_map_encode_tiled(&map, kTensorMapBFloat16, rank, const_cast<void*>(key.data), dims, strides, box,
                                   element_strides, kTensorMapInterleaveNone, kTensorMapSwizzle128B,
-                                  kTensorMapL2Promotion256B, kTensorMapOobFillNone));
+                                  kTensorMapL2Promotion128B, kTensorMapOobFillNone));
   return maps_.emplace(key, map).first->second;
 }
 
