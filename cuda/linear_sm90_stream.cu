@@ -167,6 +167,10 @@ R1_DEVICE void exchange(const float (&sums)[TN / 2], uint32_t inbox, uint32_t in
   }
 }
 
+R1_DEVICE void add(float (&sums)[4], const float4& v) {
+  sums[0] += v.x, sums[1] += v.y, sums[2] += v.z, sums[3] += v.w;
+}
+
 /**
  * grid (blocks that take weight tiles, token tiles: 1 where those are more than blocks, S), cluster (1, 1, S), block
  * 128 * WARPGROUPS consumers, a warp for the producer and one that reads ahead for the epilogue. With S > 1 a block has
@@ -179,6 +183,8 @@ template <int TN, int WARPGROUPS, int KS, StreamEnd END>
 R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const LinearStreamParams& p) {
   using Tile = StreamTile<TN, WARPGROUPS, KS>;
   constexpr int kGroups = Tile::kGroups, kConsumers = Tile::kConsumers;
+  // Whether two groups are finished at a time, so that one need not wait for the other. Registers must allow it.
+  constexpr bool kPairs = TN == 64 && (WARPGROUPS == 1 || END != StreamEnd::kResidual);
   extern __shared__ uint8_t dynamic[];
   __shared__ __align__(8) Barriers barriers;
   __shared__ StreamShared<TN, WARPGROUPS> shared;
@@ -226,7 +232,8 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
     if (tile >= p.tiles) break;
     if (turn == 0) pdl_wait();  // for what the epilogue reads; x comes later anyway
     StreamEpilogue<TN, WARPGROUPS, END> epilogue(p, shared, tile, rehearsal);
-    typename StreamEpilogue<TN, WARPGROUPS, END>::Terms next = epilogue.terms(first_group);
+    typename StreamEpilogue<TN, WARPGROUPS, END>::Terms next = epilogue.terms(first_group), after;
+    if constexpr (kPairs) after = epilogue.terms(min(first_group + 1, kGroups - 1));
     float sums[TN / 2];
     multiplier.run(sums, rehearsal ? 0 : k.steps);
     if (splits > 1 && !rehearsal) {
@@ -235,25 +242,48 @@ R1_DEVICE void linear_stream(const TensorMap& weights, const TensorMap& x, const
     }
     if (turn == 0) epilogue.sync();
     if (splits > 1 && !rehearsal && end_group > first_group) barrier_wait(inbox_full, 0);
+    if constexpr (kPairs) {
 #pragma unroll 1
-    for (int g = first_group; g < end_group; g++) {
-      float d[4] = {sums[0], sums[1], sums[2], sums[3]};
-      if (splits > 1) {
-        float4 total = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll 1
-        for (int q = 0; q < splits; q++) {
-          const float4 part =
-              load_shared_float4(inbox + ((q * inbox_groups + g - first_group) * kConsumers + tid) * 16);
-          total.x += part.x, total.y += part.y, total.z += part.z, total.w += part.w;
-        }
-        d[0] = total.x, d[1] = total.y, d[2] = total.z, d[3] = total.w;
-      } else {
+      for (int g = first_group; g < end_group; g += 2) {
+        const bool two = g + 1 < end_group;
+        float d[2][4];
 #pragma unroll
-        for (int i = 4; i < TN / 2; i++) sums[i - 4] = sums[i];
+        for (int i = 0; i < 8; i++) d[i / 4][i % 4] = splits > 1 ? 0.0f : sums[i];
+#pragma unroll 1
+        for (int q = 0; splits > 1 && q < splits; q++) {
+          const uint32_t parts = inbox + ((q * inbox_groups + g - first_group) * kConsumers + tid) * 16;
+          add(d[0], load_shared_float4(parts));
+          if (two) add(d[1], load_shared_float4(parts + kConsumers * 16));
+        }
+#pragma unroll
+        for (int i = 8; i < TN / 2; i++) sums[i - 8] = sums[i];
+        const auto first = next, second = after;
+        next = epilogue.terms(min(g + 2, kGroups - 1));
+        after = epilogue.terms(min(g + 3, kGroups - 1));
+        epilogue.finish(g, d[0], first);
+        if (two) epilogue.finish(g + 1, d[1], second);
       }
-      const auto terms = next;
-      next = epilogue.terms(min(g + 1, kGroups - 1));
-      epilogue.finish(g, d, terms);
+    } else {
+#pragma unroll 1
+      for (int g = first_group; g < end_group; g++) {
+        float d[4] = {sums[0], sums[1], sums[2], sums[3]};
+        if (splits > 1) {
+          float4 total = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+          for (int q = 0; q < splits; q++) {
+            const float4 part =
+                load_shared_float4(inbox + ((q * inbox_groups + g - first_group) * kConsumers + tid) * 16);
+            total.x += part.x, total.y += part.y, total.z += part.z, total.w += part.w;
+          }
+          d[0] = total.x, d[1] = total.y, d[2] = total.z, d[3] = total.w;
+        } else {
+#pragma unroll
+          for (int i = 4; i < TN / 2; i++) sums[i - 4] = sums[i];
+        }
+        const auto terms = next;
+        next = epilogue.terms(min(g + 1, kGroups - 1));
+        epilogue.finish(g, d, terms);
+      }
     }
     epilogue.end(first_group * 8, end_group * 8);
   }
