@@ -17,32 +17,39 @@ class MmaAttention {
   static constexpr int kMergedAtOnce = cuda::kSpanSegments;  // results of segments; registers allow it
 
   /** Dynamic shared memory: each warp's slices of K and V of a KV block, as many as fit. */
-  R1_DEVICE MmaAttention(const cuda::AttentionArgs& a, uint8_t* shared, WarpResults<kDim>& results)
+  R1_DEVICE MmaAttention(const cuda::AttentionArgs& a, uint8_t* shared, int teams, WarpResults<kDim>& results)
       : a_(a), results_(results) {
-    stages_ = dynamic_shared_bytes() / cuda::decode_ring_bytes(kDim, 1);
-    slices_ = shared_address(shared) + warp() * stages_ * 2 * kSliceBytes;
+    stages_ = dynamic_shared_bytes() / (teams * cuda::decode_ring_bytes(kDim, 1));
+    slices_ = shared_address(shared) + (threadIdx.x / 32) * stages_ * 2 * kSliceBytes;
   }
 
   /**
-   * A run of keys [first, end) of a row's sequence. Those older than any row of this step may be on their way before
-   * the kernel that appends the newest has ended: they are asked for here.
+   * A run of keys [first, end) of a row's sequence. Those before `fresh` may be on their way before the kernel that
+   * appends the others has ended: as many as there is room for are asked for here.
    */
-  R1_DEVICE void begin(int row, int kv_head, int first, int end) {
+  R1_DEVICE void begin(int row, int kv_head, int first, int end, int fresh) {
     blocks_ = sequence_blocks(a_.step, a_.step.row_sequence[row]);
-    kv_head_ = kv_head, first_ = first, end_ = end;
+    kv_head_ = kv_head, first_ = first, end_ = end, fresh_ = fresh;
     first_block_ = block_ = loaded_ = first / kBlockTokens;
     end_block_ = (end - 1) / kBlockTokens + 1;
-    next_id_ = blocks_[loaded_];
+    next_id_ = last_id_ = blocks_[loaded_];
     load_stage_ = stage_ = 0;
-    const int newest = a_.step.slots[row] - (cuda::kMaxDecodeStepRows - 1);  // or a later one
-    while (loaded_ < min(first_block_ + stages_, end_block_) && (loaded_ + 1) * kBlockTokens <= newest) load();
+    while (loaded_ < min(first_block_ + stages_, end_block_)) {
+      last_id_ = next_id_;
+      load(0, fresh);
+    }
+    early_end_ = loaded_;
   }
 
   /** The heads [head, head + heads), which share the KV head. */
   R1_DEVICE void set_heads(int row, int head, int heads) {
     const T* from = static_cast<const T*>(a_.qkv) + (int64_t{row} * (a_.heads + 2 * a_.kv_heads) + head) * kDim;
     const bool valid = lane() / 4 < heads;
-    while (loaded_ < min(first_block_ + stages_, end_block_)) load();
+#pragma unroll 1
+    for (int block = max(first_block_, fresh_ / kBlockTokens); block < early_end_; ++block) {
+      copy(block, block == early_end_ - 1 ? last_id_ : blocks_[block], block - first_block_, fresh_, end_);
+    }
+    cp_async_commit();
 #pragma unroll
     for (int k = 0; k < kDim / 16; ++k) {  // B fragments: head lane / 4
 #pragma unroll
@@ -63,18 +70,17 @@ class MmaAttention {
       for (int i = 0; i < 4; ++i) o_[n][i] = 0.0f;
     }
     for (; block_ * kBlockTokens < end; ++block_) {
-      wait(loaded_ - block_ - 1);
+      wait(loaded_ - first_block_ - copies_before(block_));
       __syncwarp();
-      add_keys(block_ * kBlockTokens + warp() * kWarpKeys, k_slice(stage_));
+      add_keys(block_ * kBlockTokens + team_warp() * kWarpKeys, k_slice(stage_));
       __syncwarp();  // the stage is filled again
       stage_ = next(stage_);
-      if (loaded_ < end_block_) load();
+      if (loaded_ < end_block_) load(0, end_);
     }
     publish();
   }
 
  private:
-  R1_DEVICE static int warp() { return threadIdx.x / 32; }
   R1_DEVICE static int lane() { return threadIdx.x % 32; }
   /** Of a stage; the slice of V follows. */
   R1_DEVICE uint32_t k_slice(int stage) const { return slices_ + stage * 2 * kSliceBytes; }
@@ -84,9 +90,16 @@ class MmaAttention {
     asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));
     return bytes;
   }
-  /** Until at most so many of the loads are under way. */
+  /** Groups of copies that were asked for before the last one of a block: the fresh keys' follow the early blocks'. */
+  R1_DEVICE int copies_before(int block) const {
+    if (block >= early_end_) return block - first_block_ + 1;
+    return block >= fresh_ / kBlockTokens ? early_end_ - first_block_ : block - first_block_;
+  }
+  /** Until at most so many groups of copies are under way. */
   R1_DEVICE static void wait(int pending) {
-    if (pending >= 3) {
+    if (pending >= 4) {
+      cp_async_wait<4>();
+    } else if (pending == 3) {
       cp_async_wait<3>();
     } else if (pending == 2) {
       cp_async_wait<2>();
@@ -97,22 +110,30 @@ class MmaAttention {
     }
   }
 
-  /** This warp's 16 keys of the next block: piece p of key n at p ^ (n % 8). Zeros past the newest key: memory there
-   * may hold anything. */
-  R1_DEVICE void load() {
-    const int key = loaded_ * kBlockTokens + warp() * kWarpKeys;
-    const char* block = a_.kv.base + int64_t{next_id_} * a_.kv.block_bytes;
-    const int64_t first = (int64_t{kv_head_} * kBlockTokens + warp() * kWarpKeys) * kDim + lane() * 8;
-    const T* k = reinterpret_cast<const T*>(block + a_.kv.k_offset) + first;
-    const T* v = reinterpret_cast<const T*>(block + a_.kv.v_offset) + first;
-    const uint32_t to = k_slice(load_stage_);
+  /**
+   * Of this warp's 16 keys of a block those in [from, to): piece p of key n at p ^ (n % 8). Zeros past the newest key:
+   * memory there may hold anything.
+   */
+  R1_DEVICE void copy(int block, int id, int stage, int from, int to) const {
+    const int key = block * kBlockTokens + team_warp() * kWarpKeys;
+    const char* memory = a_.kv.base + int64_t{id} * a_.kv.block_bytes;
+    const int64_t first = (int64_t{kv_head_} * kBlockTokens + team_warp() * kWarpKeys) * kDim + lane() * 8;
+    const T* k = reinterpret_cast<const T*>(memory + a_.kv.k_offset) + first;
+    const T* v = reinterpret_cast<const T*>(memory + a_.kv.v_offset) + first;
+    const uint32_t slice = k_slice(stage);
 #pragma unroll
     for (int i = 0; i < kWarpKeys * kPieces / 32; ++i) {
       const int n = (lane() + i * 32) / kPieces, piece = lane() % kPieces;
-      const uint32_t place = to + n * (kDim * 2) + (piece ^ (n & 7)) * 16;
-      cp_async_16(place, k + i * 256, key + n < end_);
-      cp_async_16(place + kSliceBytes, v + i * 256, key + n < end_);
+      const uint32_t place = slice + n * (kDim * 2) + (piece ^ (n & 7)) * 16;
+      const bool valid = key + n < end_;
+      if (valid && (key + n < from || key + n >= to)) continue;
+      cp_async_16(place, k + i * 256, valid);
+      cp_async_16(place + kSliceBytes, v + i * 256, valid);
     }
+  }
+  /** The next block's keys in [from, to). */
+  R1_DEVICE void load(int from, int to) {
+    copy(loaded_, next_id_, load_stage_, from, to);
     cp_async_commit();
     load_stage_ = next(load_stage_);
     if (++loaded_ < end_block_) next_id_ = blocks_[loaded_];  // long before it is needed
@@ -174,7 +195,7 @@ class MmaAttention {
   }
 
   R1_DEVICE void publish() {
-    __syncthreads();  // what was published before has been taken
+    team_sync();  // what was published before has been taken
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
       const int head = lane() % 4 * 2 + j;
@@ -183,9 +204,9 @@ class MmaAttention {
 #pragma unroll
       for (int n = 0; n < kDim / 16; ++n) {
 #pragma unroll
-        for (int i = 0; i < 2; ++i) *results_.sums(warp(), head, n * 16 + 8 * i + lane() / 4) = o_[n][2 * i + j];
+        for (int i = 0; i < 2; ++i) *results_.sums(team_warp(), head, n * 16 + 8 * i + lane() / 4) = o_[n][2 * i + j];
       }
-      if (lane() < 4) results_.m[warp()][head] = m_[j], results_.l[warp()][head] = l_[j];
+      if (lane() < 4) results_.m[team_warp()][head] = m_[j], results_.l[team_warp()][head] = l_[j];
     }
   }
 
@@ -194,11 +215,11 @@ class MmaAttention {
   uint32_t slices_;
   int stages_;
   const int32_t* blocks_ = nullptr;
-  int kv_head_ = 0, first_ = 0, end_ = 0;
-  int first_block_ = 0, end_block_ = 0;  // of the run
-  int block_ = 0, loaded_ = 0;           // the next to be computed, to be loaded
-  int stage_ = 0, load_stage_ = 0;       // where they are, go
-  int next_id_ = 0;                      // KV block to be loaded next
+  int kv_head_ = 0, first_ = 0, end_ = 0, fresh_ = 0;
+  int first_block_ = 0, end_block_ = 0, early_end_ = 0;  // of the run; of what is loaded early
+  int block_ = 0, loaded_ = 0;                           // the next to be computed, to be loaded
+  int stage_ = 0, load_stage_ = 0;                       // where they are, go
+  int next_id_ = 0, last_id_ = 0;                        // KV block to be loaded next, the last one loaded early
   uint32_t q_[kDim / 16][2];
   float m_[2], l_[2];      // of heads 2 (lane % 4) and the next; l of this lane's keys alone
   float o_[kDim / 16][4];  // of dimensions lane / 4 and 8 further, each of these heads

@@ -1,17 +1,22 @@
-// Decode attention of one row and the heads of a group: a block's four warps each leave what they found in their share
-// of a segment's keys, and the four become one. Segments are merged in their order to spans, spans in theirs to the
-// row's result: a span in registers where a block has it all, what is left in memory by the last block to finish a
-// part.
+// Decode attention of one row and the heads of a group: the four warps of a team each leave what they found in their
+// share of a segment's keys, and the four become one. Segments are merged in their order to spans, spans in theirs to
+// the row's result: a span in registers where a team has it all, what is left in memory by the last team to finish a
+// part. A block is a team, or two.
 #pragma once
 #include "attention_state.cuh"
 #include "kv_cache.cuh"
 
 namespace r1 {
 
-constexpr int kRunThreads = 128, kRunWarps = 4;
+constexpr int kRunThreads = 128, kRunWarps = 4;  // of a team
 constexpr int kHeads = cuda::kHeadsPerBlock;
 constexpr float kNone = -__builtin_huge_valf();  // m where no key has been seen
 static_assert(kHeads * 16 == kRunThreads);       // 16 threads to a head
+
+R1_DEVICE int team() { return threadIdx.x / kRunThreads; }
+R1_DEVICE int team_thread() { return threadIdx.x % kRunThreads; }
+R1_DEVICE int team_warp() { return team_thread() / 32; }
+R1_DEVICE void team_sync() { named_sync(1 + team(), kRunThreads); }
 
 /** Keys that the row at `slot` sees: [first, slot]. */
 R1_DEVICE int first_visible(int slot, int window) { return window > 0 ? max(0, slot + 1 - window) : 0; }
@@ -43,7 +48,7 @@ struct Segments {
 template <int kDim>
 struct WarpResults {
   float m[kRunWarps][kHeads], l[kRunWarps][kHeads];
-  float acc[kRunWarps][kHeads][kDim];  // four floats at a time, in an order that keeps pairs of heads on other banks
+  alignas(16) float acc[kRunWarps][kHeads][kDim];  // four floats at a time, in an order that keeps pairs of heads on other banks
   /** Where dimension d of a head is; those behind it in the same four floats follow. */
   R1_DEVICE float* sums(int warp, int head, int d) { return &acc[warp][head][((d / 4) ^ (head & 6)) * 4 + d % 4]; }
 };
@@ -96,9 +101,20 @@ class Run {
 
   /** What the warps have published, which may not publish again before all threads have come to a barrier. */
   R1_DEVICE Result take() const {
-    WarpResults<kDim>& r = shared_.results;
+    team_sync();
+    return sum(shared_.results);
+  }
+
+  /** A row of two segments: what has been published of the first, and of the second by another team. */
+  R1_DEVICE void store_pair(WarpResults<kDim>& second) {
+    span_.clear();
+    span_.append(sum(shared_.results));
+    span_.append(sum(second));
+    store(span_);
+  }
+
+  R1_DEVICE static Result sum(WarpResults<kDim>& r) {
     const int h = head();
-    __syncthreads();
     float most = r.m[0][h];
 #pragma unroll
     for (int w = 1; w < kRunWarps; ++w) most = fmaxf(most, r.m[w][h]);
@@ -168,7 +184,7 @@ class Run {
   }
 
  private:
-  R1_DEVICE static int head() { return threadIdx.x / 16; }
+  R1_DEVICE static int head() { return team_thread() / 16; }
   R1_DEVICE static int dimension(int j) { return j * 64 + threadIdx.x % 16 * 4; }
   R1_DEVICE bool has_span(const Segments& segments, int span) const {
     return first_ <= segments.span_begin(span) && segments.span_begin(span + 1) <= end_;
@@ -183,12 +199,12 @@ class Run {
     if (threadIdx.x % 16 == 0) *reinterpret_cast<float2*>(to + sums) = make_float2(result.m, result.l);
   }
 
-  /** All threads have saved `count` of `expected` results; true for the block that completes them. */
+  /** All threads have saved `count` of `expected` results; true for the team that completes them. */
   R1_DEVICE bool arrive(int32_t* arrived, int count, int expected) const {
-    __syncthreads();
+    team_sync();
     if (count == expected) return true;
-    if (threadIdx.x == 0) shared_.last = last_to_arrive(arrived, expected, count);
-    __syncthreads();
+    if (team_thread() == 0) shared_.last = last_to_arrive(arrived, expected, count);
+    team_sync();
     return shared_.last;
   }
 

@@ -49,7 +49,7 @@ class SimtAttention {
       : a_(a), queries_(queries), results_(results) {}
 
   /** A run of keys [first, end) of a row's sequence. */
-  R1_DEVICE void begin(int row, int kv_head, int first, int) {
+  R1_DEVICE void begin(int row, int kv_head, int first, int, int) {
     blocks_ = sequence_blocks(a_.step, a_.step.row_sequence[row]);
     kv_head_ = kv_head, first_ = first;
     next_ = first / kBlockTokens * kBlockTokens;

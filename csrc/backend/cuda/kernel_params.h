@@ -109,6 +109,7 @@ struct RopeAppendArgs {
 constexpr int kMaxDecodeStepRows = 64;  // kMaxDecodeRows, for kernels
 constexpr int kMaxSegments = 64;        // of a row's keys in decode attention
 constexpr int kSpanSegments = 8;        // of a span, and spans of a row: what is merged in one go
+constexpr int kRunsInts = 2 * kMaxDecodeStepRows + 2;
 constexpr int kHeadsPerBlock = 8;       // query heads that share a pass over K and V
 /** Dynamic shared memory of a block of decode attention by matrix instructions: so many KV blocks' K and V. */
 R1_HOST_DEVICE constexpr unsigned decode_ring_bytes(int head_dim, int stages) {
@@ -158,9 +159,10 @@ struct AttentionArgs {
   int32_t deal_count, deal_total, deal_columns;
   int32_t rows, heads, kv_heads, window;
   float scale;
-  // decode: where each row's runs begin (attention_decode_plan), for so many blocks
-  int32_t* runs;  // [kMaxDecodeStepRows + 1]
-  int32_t run_blocks;
+  // decode: where each row's runs begin, of each row the first slot that may be new, and whether runs come in pairs
+  // (attention_decode_plan); for so many blocks of 128 run_teams threads
+  int32_t* runs;  // [kRunsInts]
+  int32_t run_blocks, run_teams;
 };
 
 struct SwigluScaleArgs {

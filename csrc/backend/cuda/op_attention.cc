@@ -56,15 +56,18 @@ std::string typed_kernel(const char* op, DType act, int head_dim) {
 int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHeadsPerBlock - 1) / kHeadsPerBlock; }
 
 /**
- * Every row's keys are cut into segments, and blocks take runs of them. KV blocks that a block keeps on their way: what
- * fits with its 17 (9) KB of static shared memory two (three) times into an SM.
+ * Every row's keys are cut into segments, and teams of 128 threads take runs of them. KV blocks that a team keeps on
+ * their way: what fits with its 17 (9) KB of static shared memory two (three) times into an SM. Where each row and group
+ * of heads can have an SM, its block is two teams, which share a short row.
  */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
-  const int blocks_per_sm = products && p.head_dim == 64 ? 3 : 2;  // which registers allow, too
+  const int sms = op.launch.device().sm_count;
   const bool large = op.launch.device().max_shared_bytes >= 200 * 1024;
-  const int stages = !large ? 2 : p.head_dim == 128 ? 3 : 4;
   const int64_t groups = int64_t{p.kv_heads} * head_chunks(p), row_groups = args.rows * groups;
+  const int teams = products && large && row_groups <= sms ? 2 : 1;
+  const int blocks_per_sm = teams == 2 ? 1 : products && p.head_dim == 64 ? 3 : 2;  // which registers allow, too
+  const int stages = !large ? 2 : p.head_dim == 128 ? 3 : 4;
   const int64_t partial_floats = row_groups * kMaxSegments * kHeadsPerBlock * decode_partial(p.head_dim);
   R1_CHECK(row_groups * kDecodeCounters <= kAttentionCounters, ErrorCode::kUnsupported,
            std::to_string(p.heads) + " heads over " + std::to_string(p.kv_heads) + " KV heads are too many on CUDA.");
@@ -72,22 +75,24 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + partial_floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
   args.partials = scratch + kAttentionCounters;
-  const int64_t resident = std::max<int64_t>(blocks_per_sm * op.launch.device().sm_count, groups);
+  const int64_t resident = std::max<int64_t>(blocks_per_sm * sms, groups);
   const int64_t blocks = std::min<int64_t>(row_groups * kMaxSegments, resident);
-  args.runs = op.launch.workspace_as<int32_t>(Workspace::kRuns, kMaxDecodeStepRows + 1);
+  args.runs = op.launch.workspace_as<int32_t>(Workspace::kRuns, kRunsInts);
   args.run_blocks = static_cast<int32_t>(blocks);
-  const OpContext::RunsKey key{.blocks = blocks, .groups = groups, .window = args.window};
+  args.run_teams = teams;
+  const OpContext::RunsKey key{.blocks = blocks, .groups = groups, .window = args.window, .teams = teams};
   if (op.runs_of != key) {
     op.runs_of = key;
     op.launch.launch(op.launch.kernel("attention_decode_plan"), {.block = 32}, args);
     op.launch.fence();
   }
-  op.launch.launch(
-      op.launch.kernel(typed_kernel(products ? "attention_decode_sm80" : "attention_decode", op.act, p.head_dim)),
-      {.grid_x = static_cast<unsigned>(blocks),
-       .block = 128,
-       .shared_bytes = products ? decode_ring_bytes(p.head_dim, stages) : 0},
-      args);
+  const char* kernel =
+      !products ? "attention_decode" : teams == 2 ? "attention_decode_sm80_pairs" : "attention_decode_sm80";
+  op.launch.launch(op.launch.kernel(typed_kernel(kernel, op.act, p.head_dim)),
+                   {.grid_x = static_cast<unsigned>(blocks),
+                    .block = static_cast<unsigned>(128 * teams),
+                    .shared_bytes = products ? decode_ring_bytes(p.head_dim, teams * stages) : 0},
+                   args);
 }
 
 /** Segments of keys that a tile of so many rows sees at most, of a step whose largest slot is `last`. */
@@ -209,7 +214,8 @@ void attention(OpContext& op, const AttentionParams& p) {
                            .window = p.mask.window,
                            .scale = p.scale,
                            .runs = nullptr,
-                           .run_blocks = 0};
+                           .run_blocks = 0,
+                           .run_teams = 1};
   if (p.step->numeric_class == NumericClass::kDecode) {
     decode(op, p, args);
   } else {

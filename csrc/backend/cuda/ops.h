@@ -20,7 +20,7 @@ struct OpContext {
   /** Of the runs of decode attention; 0 blocks: there are none. */
   struct RunsKey {
     int64_t blocks = 0, groups = 0;
-    int32_t window = 0;
+    int32_t window = 0, teams = 1;
     bool operator==(const RunsKey&) const = default;
   } runs_of;
   /** A new step, or another pass. */
