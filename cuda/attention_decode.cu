@@ -8,8 +8,9 @@ constexpr int kMaxRows = cuda::kMaxDecodeStepRows;
 
 /**
  * The step's runs: each row's segments are cut into as many as give every team of the grid one, about. A row of two
- * segments is one run where a block is one team, since to merge two runs takes longer than to attend to a segment. Where
- * it is two teams they take a segment each and merge in shared memory; each row's first run is then its block's first.
+ * segments is one run where a block is one team, since to merge two runs takes longer than to attend to a segment.
+ * Where it is two teams they take a segment each and merge in shared memory; each row's first run is then its block's
+ * first.
  */
 struct Runs {
   int begin[kMaxRows + 1];  // begin[r]: runs of all rows before r, some of which may have no segment
@@ -127,7 +128,8 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
   }
 }
 
-/** Of rows lane and 32 + lane, the first slot that this step may fill: the row's own where its sequence has no other. */
+/** Of rows lane and 32 + lane, the first slot that this step may fill: the row's own where its sequence has no other.
+ */
 R1_DEVICE int2 first_fresh(const cuda::AttentionArgs& a) {
   static_assert(kMaxRows == 64);
   const int lane = threadIdx.x, low = lane < a.rows ? lane : -1, high = 32 + lane < a.rows ? 32 + lane : -1;
@@ -136,9 +138,7 @@ R1_DEVICE int2 first_fresh(const cuda::AttentionArgs& a) {
   for (int i = 0; i < 32; ++i) {
     alone_low &= __shfl_sync(~0u, of.y, i) != of.x, alone_high &= __shfl_sync(~0u, of.x, i) != of.y;
   }
-  const auto first = [&](int row, bool alone) {
-    return row < 0 ? 0 : a.step.slots[row] - (alone ? 0 : kMaxRows - 1);
-  };
+  const auto first = [&](int row, bool alone) { return row < 0 ? 0 : a.step.slots[row] - (alone ? 0 : kMaxRows - 1); };
   return make_int2(first(low, alone_low), first(high, alone_high));
 }
 
@@ -213,13 +213,13 @@ R1_DECODE_SIMT(fp16_d128, r1::f16, 128, 2)
 #else
 #define R1_SM80(code)
 #endif
-#define R1_DECODE_MMA(name, type, dim, teams, blocks)                                                         \
-  extern "C" __global__ void __launch_bounds__(teams* r1::kRunThreads, blocks) attention_decode_sm80_##name(  \
-      const __grid_constant__ r1::cuda::AttentionArgs a) {                                                    \
-    extern __shared__ __align__(128) uint8_t dynamic[];                                                       \
-    R1_SM80(__shared__ r1::RunShared<dim> shared[teams];                                                      \
-            r1::MmaAttention<type R1_COMMA dim> attention(a, dynamic, teams, shared[r1::team()].results);     \
-            r1::attention_decode<type R1_COMMA dim R1_COMMA teams>(a, attention, shared);)                    \
+#define R1_DECODE_MMA(name, type, dim, teams, blocks)                                                        \
+  extern "C" __global__ void __launch_bounds__(teams* r1::kRunThreads, blocks) attention_decode_sm80_##name( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                                   \
+    extern __shared__ __align__(128) uint8_t dynamic[];                                                      \
+    R1_SM80(__shared__ r1::RunShared<dim> shared[teams];                                                     \
+            r1::MmaAttention<type R1_COMMA dim> attention(a, dynamic, teams, shared[r1::team()].results);    \
+            r1::attention_decode<type R1_COMMA dim R1_COMMA teams>(a, attention, shared);)                   \
   }
 #define R1_COMMA ,
 R1_DECODE_MMA(bf16_d64, r1::bf16, 64, 1, 3)

@@ -48,7 +48,8 @@ struct Segments {
 template <int kDim>
 struct WarpResults {
   float m[kRunWarps][kHeads], l[kRunWarps][kHeads];
-  alignas(16) float acc[kRunWarps][kHeads][kDim];  // four floats at a time, in an order that keeps pairs of heads on other banks
+  alignas(16) float acc[kRunWarps][kHeads]
+                       [kDim];  // four floats at a time, in an order that keeps pairs of heads on other banks
   /** Where dimension d of a head is; those behind it in the same four floats follow. */
   R1_DEVICE float* sums(int warp, int head, int d) { return &acc[warp][head][((d / 4) ^ (head & 6)) * 4 + d % 4]; }
 };

@@ -81,8 +81,25 @@ const dealt: { shape: Case; layout: Layout; chunks: [sequence: number, from: num
     ],
   },
 ];
-// Decode steps whose blocks take a part of a span of segments, some spans, or whole rows.
-const spans: { shape: Case; layout: Layout }[] = [
+// Decode steps whose teams of threads take a part of a span of segments, some spans, whole rows, or halves of short rows:
+// on an H200 a block is two teams where there are no more than 132 pairs of a row and a KV head.
+const lengths: { shape: Case; layout: Layout }[] = [
+  {
+    shape: cases[0],
+    layout: {
+      name: "short rows beside long ones",
+      numericClass: "decode",
+      parts: [part(250, 2), part(90, 1), part(1100, 1), part(300, 3), part(129, 1), part(128, 1), part(1, 1)],
+    },
+  },
+  {
+    shape: cases[1],
+    layout: {
+      name: "40 short rows",
+      numericClass: "decode",
+      parts: Array.from({ length: 40 }, (_, i) => part(1 + 7 * i, 1)),
+    },
+  },
   {
     shape: cases[0],
     layout: { name: "many lengths", numericClass: "decode", parts: [part(5000, 3), part(2100, 30), part(700, 5)] },
@@ -263,7 +280,7 @@ describe.each(variants())("attention on $label", ({ options, precision, ...varia
     },
   );
 
-  it.each(spans)("decodes over several spans: $layout.name, bit-equal alone", ({ shape, layout }) => {
+  it.each(lengths)("decodes rows of many lengths: $layout.name, bit-equal alone", ({ shape, layout }) => {
     const scene = new Scene(backend, shape, layout, precision);
     const whole = scene.run();
     expectWritten(whole.values, layout.name);

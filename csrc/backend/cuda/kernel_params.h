@@ -110,7 +110,7 @@ constexpr int kMaxDecodeStepRows = 64;  // kMaxDecodeRows, for kernels
 constexpr int kMaxSegments = 64;        // of a row's keys in decode attention
 constexpr int kSpanSegments = 8;        // of a span, and spans of a row: what is merged in one go
 constexpr int kRunsInts = 2 * kMaxDecodeStepRows + 2;
-constexpr int kHeadsPerBlock = 8;       // query heads that share a pass over K and V
+constexpr int kHeadsPerBlock = 8;  // query heads that share a pass over K and V
 /** Dynamic shared memory of a block of decode attention by matrix instructions: so many KV blocks' K and V. */
 R1_HOST_DEVICE constexpr unsigned decode_ring_bytes(int head_dim, int stages) {
   return static_cast<unsigned>(2 * stages * 64 * head_dim * 2);

@@ -57,8 +57,8 @@ int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHead
 
 /**
  * Every row's keys are cut into segments, and teams of 128 threads take runs of them. KV blocks that a team keeps on
- * their way: what fits with its 17 (9) KB of static shared memory two (three) times into an SM. Where each row and group
- * of heads can have an SM, its block is two teams, which share a short row.
+ * their way: what fits with its 17 (9) KB of static shared memory two (three) times into an SM. Where each row and
+ * group of heads can have an SM, its block is two teams, which share a short row.
  */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
@@ -86,8 +86,9 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
     op.launch.launch(op.launch.kernel("attention_decode_plan"), {.block = 32}, args);
     op.launch.fence();
   }
-  const char* kernel =
-      !products ? "attention_decode" : teams == 2 ? "attention_decode_sm80_pairs" : "attention_decode_sm80";
+  const char* kernel = !products    ? "attention_decode"
+                       : teams == 2 ? "attention_decode_sm80_pairs"
+                                    : "attention_decode_sm80";
   op.launch.launch(op.launch.kernel(typed_kernel(kernel, op.act, p.head_dim)),
                    {.grid_x = static_cast<unsigned>(blocks),
                     .block = static_cast<unsigned>(128 * teams),
