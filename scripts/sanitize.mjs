@@ -18,7 +18,7 @@ const vitest = join(root, "node_modules/vitest/vitest.mjs");
 const linear = "one output|odd sizes|odd vocabulary|k = 8 · 73"; // tails of rows, columns and K
 const attention =
   "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
-const attentionParts = "deals tiles to blocks: .?700|several spans: .?a window"; // runs of keys that blocks share
+const attentionParts = "deals tiles to blocks: .?700|many lengths: .?(a window|short rows)"; // runs of keys that teams share
 const chain = "2 in flight, run 1 times"; // arrays and results through host memory
 const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on|${chain}`;
 const model = "qwen2-tiny.*cuda.*(bf16|fp16).*(best tokens|log-prob)"; // graphs and overlapping kernels
