@@ -47,7 +47,7 @@ class MmaAttention {
     const bool valid = lane() / 4 < heads;
 #pragma unroll 1
     for (int block = max(first_block_, fresh_ / kBlockTokens); block < early_end_; ++block) {
-      copy(block, block == early_end_ - 1 ? last_id_ : blocks_[block], block - first_block_, fresh_, end_);
+      copy(block, block == early_end_ - 1 ? last_id_ : blocks_[block], block - first_block_, fresh_, end_, false);
     }
     cp_async_commit();
 #pragma unroll
@@ -111,10 +111,10 @@ class MmaAttention {
   }
 
   /**
-   * Of this warp's 16 keys of a block those in [from, to): piece p of key n at p ^ (n % 8). Zeros past the newest key:
-   * memory there may hold anything.
+   * Of this warp's 16 keys of a block those in [from, to): piece p of key n at p ^ (n % 8). With `zeros` also zeros past
+   * the newest key: memory there may hold anything.
    */
-  R1_DEVICE void copy(int block, int id, int stage, int from, int to) const {
+  R1_DEVICE void copy(int block, int id, int stage, int from, int to, bool zeros) const {
     const int key = block * kBlockTokens + team_warp() * kWarpKeys;
     const char* memory = a_.kv.base + int64_t{id} * a_.kv.block_bytes;
     const int64_t first = (int64_t{kv_head_} * kBlockTokens + team_warp() * kWarpKeys) * kDim + lane() * 8;
@@ -126,14 +126,14 @@ class MmaAttention {
       const int n = (lane() + i * 32) / kPieces, piece = lane() % kPieces;
       const uint32_t place = slice + n * (kDim * 2) + (piece ^ (n & 7)) * 16;
       const bool valid = key + n < end_;
-      if (valid && (key + n < from || key + n >= to)) continue;
+      if (valid ? key + n < from || key + n >= to : !zeros) continue;
       cp_async_16(place, k + i * 256, valid);
       cp_async_16(place + kSliceBytes, v + i * 256, valid);
     }
   }
   /** The next block's keys in [from, to). */
   R1_DEVICE void load(int from, int to) {
-    copy(loaded_, next_id_, load_stage_, from, to);
+    copy(loaded_, next_id_, load_stage_, from, to, true);
     cp_async_commit();
     load_stage_ = next(load_stage_);
     if (++loaded_ < end_block_) next_id_ = blocks_[loaded_];  // long before it is needed

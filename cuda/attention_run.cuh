@@ -114,6 +114,7 @@ class Run {
     store(span_);
   }
 
+  /** The four warps' results in their order, as one. */
   R1_DEVICE static Result sum(WarpResults<kDim>& r) {
     const int h = head();
     float most = r.m[0][h];
