@@ -101,7 +101,7 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
     const int index = item / groups * per_item + (paired ? team() : 0), g = item % groups, row = runs.row_of(index);
     const Segments segments(a.step.slots[row], a.window);
     const int count = min(runs.begin[row + 1] - runs.begin[row], segments.count), at = index - runs.begin[row];
-    const int first = at * segments.count / count, end = (at + 1) * segments.count / count;
+    const int first = segments.part_begin(at, count), end = segments.part_begin(at + 1, count);
     const bool active = at < count;
     const HeadGroup group(a, g);
     const int2 keys = segments.range(first, end);
@@ -124,8 +124,25 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
       attention.attend(segments.range(segment, segment + 1).y);
       run.close_segment(segments, segment);
     }
-    run.finish(segments);
+    run.finish(segments, a.merge_apart);
   }
+}
+
+// Grid: x heads, y rows. Behind attention_decode, where a.merge_apart.
+template <class T, int kDim>
+R1_DEVICE void attention_decode_merge(const cuda::AttentionArgs& a) {
+  pdl_trigger();
+  const int row = blockIdx.y, head = blockIdx.x, per_kv = a.heads / a.kv_heads, in_kv = head % per_kv;
+  const int group = head / per_kv * (HeadGroup::count(a) / a.kv_heads) + in_kv / kHeads;
+  const Segments segments(a.step.slots[row], a.window);
+  const int runs = min(__ldcg(a.runs + row + 1) - __ldcg(a.runs + row), segments.count);  // none: no row
+  const bool paired = __ldcg(a.runs + cuda::kRunsInts - 1);
+  pdl_wait();
+  if (runs == 0 || (runs == 1 && segments.spans == 1) || (paired && segments.count == 2)) return;  // is there already
+  const float* results =
+      a.partials + (int64_t{row} * HeadGroup::count(a) + group) * cuda::kMaxSegments * PartialResults<kDim>::kStride;
+  merge_row<T, kDim>(segments, runs, results + in_kv % kHeads * PartialResults<kDim>::kPartial,
+                     output_row<T, kDim>(a, row, head));
 }
 
 /** Of rows lane and 32 + lane, the first slot that this step may fill: the row's own where its sequence has no other.
@@ -195,6 +212,15 @@ extern "C" __global__ void __launch_bounds__(32) attention_decode_plan(
     r1::SimtAttention<type, dim> attention(a, queries, shared.results);                            \
     r1::attention_decode<type, dim, 1>(a, attention, &shared);                                     \
   }
+#define R1_DECODE_MERGE(suffix, type, dim)                                                                           \
+  extern "C" __global__ void __launch_bounds__(r1::cuda::decode_merge_threads(dim)) attention_decode_merge_##suffix( \
+      const __grid_constant__ r1::cuda::AttentionArgs a) {                                                           \
+    r1::attention_decode_merge<type, dim>(a);                                                                        \
+  }
+R1_DECODE_MERGE(bf16_d64, r1::bf16, 64)
+R1_DECODE_MERGE(bf16_d128, r1::bf16, 128)
+R1_DECODE_MERGE(fp16_d64, r1::f16, 64)
+R1_DECODE_MERGE(fp16_d128, r1::f16, 128)
 R1_ATTENTION_ROWS(f32_d64, float, 64, 2)
 R1_ATTENTION_ROWS(f32_d128, float, 128, 2)
 R1_ATTENTION_ROWS(bf16_d64, r1::bf16, 64, 2)

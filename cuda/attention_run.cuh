@@ -1,7 +1,7 @@
 // Decode attention of one row and the heads of a group: the four warps of a team each leave what they found in their
 // share of a segment's keys, and the four become one. Segments are merged in their order to spans, spans in theirs to
 // the row's result: a span in registers where a team has it all, what is left in memory by the last team to finish a
-// part. A block is a team, or two.
+// part, or by a kernel of its own. A block is a team, or two.
 #pragma once
 #include "attention_state.cuh"
 #include "kv_cache.cuh"
@@ -37,8 +37,11 @@ struct Segments {
   R1_DEVICE int2 range(int from, int to) const {
     return make_int2(max(first, block_of(from) * kBlockTokens), min(slot + 1, block_of(to) * kBlockTokens));
   }
-  R1_DEVICE int span_begin(int span) const { return span * count / spans; }
-  R1_DEVICE int span_of(int segment) const { return ((segment + 1) * spans - 1) / count; }
+  R1_DEVICE int span_begin(int span) const { return part_begin(span, spans); }
+  R1_DEVICE int span_of(int segment) const { return part_of(segment, spans); }
+  /** The first segment of a part, where all are cut into `parts` of equal length, about; and the part of a segment. */
+  R1_DEVICE int part_begin(int part, int parts) const { return part * count / parts; }
+  R1_DEVICE int part_of(int segment, int parts) const { return ((segment + 1) * parts - 1) / count; }
 
  private:
   R1_DEVICE int block_of(int segment) const { return first_block + segment * blocks / count; }
@@ -86,14 +89,21 @@ struct HeadResult {
 };
 
 /**
- * A run of a row's segments. Partial results in memory: [segment][head][kDim sums, m and l of the segment, m and l of
- * its span]; a span's sums lie where its first segment's were.
+ * Results in memory: [segment][head][kDim sums, m and l of the segment, m and l of its span]; a span's sums lie where
+ * its first segment's were.
  */
-template <class T, int kDim, int kAtOnce>
-class Run {
-  using Result = HeadResult<kDim>;
+template <int kDim>
+struct PartialResults {
   static constexpr int kPartial = cuda::decode_partial(kDim), kStride = kHeads * kPartial;
-  static constexpr int kSegment = kDim, kSpan = kDim + 2;  // where m and l are in a partial result
+  static constexpr int kSegment = kDim, kSpan = kDim + 2;  // where m and l are in one
+};
+
+/** A run of a row's segments. */
+template <class T, int kDim, int kAtOnce>
+class Run : PartialResults<kDim> {
+  using Result = HeadResult<kDim>;
+  using PartialResults<kDim>::kPartial, PartialResults<kDim>::kStride;
+  using PartialResults<kDim>::kSegment, PartialResults<kDim>::kSpan;
   static constexpr int kSpanSegments = cuda::kSpanSegments;
 
  public:
@@ -173,10 +183,11 @@ class Run {
     span_.clear();
   }
 
-  /** After the run's last segment. */
-  R1_DEVICE void finish(const Segments& segments) {
+  /** After the run's last segment. `apart`: what other runs have a part in is left to merge_row(). */
+  R1_DEVICE void finish(const Segments& segments, bool apart) {
     const int first_span = segments.span_of(first_), last_span = segments.span_of(end_ - 1);
     if (segments.spans == 1 && has_span(segments, 0)) return store(span_);
+    if (apart) return;
     int done = last_span - first_span + 1;
     for (int span = first_span; span <= last_span; span += max(1, last_span - first_span)) {
       if (!has_span(segments, span) && !finish_span(segments, span)) --done;
@@ -266,5 +277,54 @@ class Run {
   int32_t* arrived_ = nullptr;
   Result span_;  // of its segments so far
 };
+
+/**
+ * One head of a row: what its runs have left in memory, from `results` on, becomes `out`. By decode_merge_threads(kDim)
+ * threads, of which kDim / 4 take a span each; bits are those of Run::finish().
+ */
+template <class T, int kDim>
+R1_DEVICE void merge_row(const Segments& segments, int runs, const float* results, T* out) {
+  using Layout = PartialResults<kDim>;
+  using Result = HeadResult<64>;  // of four dimensions of this thread
+  constexpr int kLanes = kDim / 4, kSpans = cuda::kMaxSegments / cuda::kSpanSegments;
+  __shared__ float4 sums[kSpans][kLanes];
+  __shared__ float2 weights[kSpans];
+  const int span = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
+  if (span < segments.spans) {
+    const int begin = segments.span_begin(span), end = segments.span_begin(span + 1);
+    const bool whole = segments.part_of(begin, runs) == segments.part_of(end - 1, runs);  // a run has all of it
+    const int count = whole ? 1 : end - begin, terms = whole ? Layout::kSpan : Layout::kSegment;
+    Result parts[cuda::kSpanSegments], result;
+#pragma unroll
+    for (int i = 0; i < cuda::kSpanSegments; ++i) {
+      if (i >= count) continue;
+      const float* from = results + (begin + i) * Layout::kStride;
+      const float2 ml = __ldcg(reinterpret_cast<const float2*>(from + terms));
+      parts[i].m = ml.x, parts[i].l = ml.y;
+      parts[i].v[0] = __ldcg(reinterpret_cast<const float4*>(from) + lane);
+    }
+    result.clear();
+#pragma unroll
+    for (int i = 0; i < cuda::kSpanSegments; ++i) {
+      if (i < count) result.append(parts[i]);
+    }
+    sums[span][lane] = result.v[0];
+    if (lane == 0) weights[span] = make_float2(result.m, result.l);
+  }
+  __syncthreads();
+  if (span > 0) return;
+  Result total;
+  total.clear();
+#pragma unroll 1
+  for (int i = 0; i < segments.spans; ++i) {
+    Result part;
+    part.m = weights[i].x, part.l = weights[i].y, part.v[0] = sums[i][lane];
+    total.append(part);
+  }
+  const float inverse = 1.0f / total.l;
+  const float4 v = total.v[0];
+  *reinterpret_cast<uint2*>(out + lane * 4) =
+      make_uint2(pack2<T>(v.x * inverse, v.y * inverse), pack2<T>(v.z * inverse, v.w * inverse));
+}
 
 }  // namespace r1

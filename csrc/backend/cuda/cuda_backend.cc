@@ -121,7 +121,8 @@ void CudaBackend::run(const std::function<void()>& forward) {
   op_.forget();
   step_.run();
   if (view_->numeric_class == NumericClass::kDecode) {
-    graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count}, [&] {
+    const bool long_rows = step_.last_slot() >= kLongRow;
+    graphs_.run({.rows = view_->rows, .logit_count = view_->logit_count, .long_rows = long_rows}, [&] {
       step_.fetch();
       forward();
     });

@@ -18,6 +18,7 @@ class GraphCache {
   /** What a decode step's kernels depend on; all else is read from buffers at fixed addresses. */
   struct Key {
     int32_t rows, logit_count;  // padded
+    bool long_rows;             // some row has more than kLongRow keys
     auto operator<=>(const Key&) const = default;
   };
 

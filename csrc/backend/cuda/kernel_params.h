@@ -106,9 +106,10 @@ struct RopeAppendArgs {
   int32_t heads, kv_heads, head_dim;
 };
 
-constexpr int kMaxDecodeStepRows = 64;  // kMaxDecodeRows, for kernels
-constexpr int kMaxSegments = 64;        // of a row's keys in decode attention
-constexpr int kSpanSegments = 8;        // of a span, and spans of a row: what is merged in one go
+constexpr int kMaxDecodeStepRows = 64;            // kMaxDecodeRows, for kernels
+constexpr int kMaxSegments = 64;                  // of a row's keys in decode attention
+constexpr int kSpanSegments = 8;                  // of a span, and spans of a row: what is merged in one go
+constexpr int kLongRow = 2 * 64 * kSpanSegments;  // keys; a longer row has several spans
 constexpr int kRunsInts = 2 * kMaxDecodeStepRows + 2;
 constexpr int kHeadsPerBlock = 8;  // query heads that share a pass over K and V
 /** Dynamic shared memory of a block of decode attention by matrix instructions: so many KV blocks' K and V. */
@@ -119,6 +120,8 @@ R1_HOST_DEVICE constexpr unsigned decode_ring_bytes(int head_dim, int stages) {
 constexpr int kDecodeCounters = 1 + kMaxSegments / kSpanSegments;
 /** decode: rows times groups of heads times kDecodeCounters; prefill: tiles times heads. */
 constexpr int kAttentionCounters = 64 * 256 * kDecodeCounters;
+/** Of attention_decode_merge: for each span one for four dimensions. */
+R1_HOST_DEVICE constexpr int decode_merge_threads(int head_dim) { return kMaxSegments / kSpanSegments * head_dim / 4; }
 /** Floats of a head's result of a decode segment: the sums, maximum and sum of weights of it and of its span. */
 R1_HOST_DEVICE constexpr int decode_partial(int head_dim) { return head_dim + 4; }
 
@@ -163,6 +166,7 @@ struct AttentionArgs {
   // (attention_decode_plan); for so many blocks of 128 run_teams threads
   int32_t* runs;  // [kRunsInts]
   int32_t run_blocks, run_teams;
+  int32_t merge_apart;  // decode: runs that are not a row's only one leave their results to attention_decode_merge
 };
 
 struct SwigluScaleArgs {

@@ -58,7 +58,8 @@ int head_chunks(const AttentionParams& p) { return (p.heads / p.kv_heads + kHead
 /**
  * Every row's keys are cut into segments, and teams of 128 threads take runs of them. KV blocks that a team keeps on
  * their way: what fits with its 17 (9) KB of static shared memory two (three) times into an SM. Where each row and
- * group of heads can have an SM, its block is two teams, which share a short row.
+ * group of heads can have an SM, its block is two teams, which share a short row; then results of long rows are merged
+ * by a kernel of its own, while the blocks of the next one already have the SMs.
  */
 void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   const bool products = op.launch.family() >= KernelFamily::kSm80 && op.act != DType::kF32;  // by matrix instructions
@@ -80,6 +81,8 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   args.runs = op.launch.workspace_as<int32_t>(Workspace::kRuns, kRunsInts);
   args.run_blocks = static_cast<int32_t>(blocks);
   args.run_teams = teams;
+  const bool apart = teams == 2 && op.step.last_slot() >= kLongRow;
+  args.merge_apart = apart;
   const OpContext::RunsKey key{.blocks = blocks, .groups = groups, .window = args.window, .teams = teams};
   if (op.runs_of != key) {
     op.runs_of = key;
@@ -94,6 +97,13 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
                     .block = static_cast<unsigned>(128 * teams),
                     .shared_bytes = products ? decode_ring_bytes(p.head_dim, teams * stages) : 0},
                    args);
+  if (apart) {
+    op.launch.launch(op.launch.kernel(typed_kernel("attention_decode_merge", op.act, p.head_dim)),
+                     {.grid_x = static_cast<unsigned>(p.heads),
+                      .grid_y = static_cast<unsigned>(args.rows),
+                      .block = static_cast<unsigned>(decode_merge_threads(p.head_dim))},
+                     args);
+  }
 }
 
 /** Segments of keys that a tile of so many rows sees at most, of a step whose largest slot is `last`. */
@@ -216,7 +226,8 @@ void attention(OpContext& op, const AttentionParams& p) {
                            .scale = p.scale,
                            .runs = nullptr,
                            .run_blocks = 0,
-                           .run_teams = 1};
+                           .run_teams = 1,
+                           .merge_apart = 0};
   if (p.step->numeric_class == NumericClass::kDecode) {
     decode(op, p, args);
   } else {

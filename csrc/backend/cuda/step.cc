@@ -176,6 +176,7 @@ void StepBuffer::pack_rows(const Step& step, const Layout& at) {
   copy(at.tokens, step.tokens, step.rows, view_.rows, 0);
   copy(at.positions, step.positions, step.rows, view_.rows, 0);
   copy(at.slots, step.slots, step.rows, view_.rows, 0);
+  last_slot_ = *std::max_element(step.slots, step.slots + step.rows);
   std::fill_n(host<int32_t>(at.row_sequence), view_.rows, -1);
   for (int32_t s = 0; s < step.sequence_count; ++s) {
     const StepSequence& sequence = step.sequences[s];
@@ -207,7 +208,6 @@ void StepBuffer::pack_tiles(const Step& step, const Layout& at) {
     deal_total_ += key_tiles(last_slot(tile));
   }
   std::copy(tiles.begin(), tiles.end(), host<PrefillTile>(at.tiles));
-  last_slot_ = last_slot(tiles.front());
 }
 
 int64_t StepBuffer::pack_tail(const Step& step, const Layout& at) {

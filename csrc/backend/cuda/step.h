@@ -37,7 +37,7 @@ class StepBuffer {
   int32_t tile_count() const { return tile_count_; }
   /** Key tiles of all tiles, as attention_deal.h counts them. */
   int32_t deal_total() const { return deal_total_; }
-  /** The largest slot of a prefill step. */
+  /** The largest slot of the step. */
   int32_t last_slot() const { return last_slot_; }
   SampleResult* results() const { return results_.as<SampleResult>(); }
 
