@@ -117,6 +117,11 @@ R1_DEVICE uint4 load_shared_16(uint32_t address) {
                : "memory");
   return v;
 }
+R1_DEVICE float2 load_shared_float2(uint32_t address) {
+  float2 v;
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address) : "memory");
+  return v;
+}
 R1_DEVICE float4 load_shared_float4(uint32_t address) {
   float4 v;
   asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
@@ -261,6 +266,16 @@ R1_DEVICE void tensor_load(uint32_t to, const TensorMap* map, int column, int ro
       : "memory");
 }
 
+/** The same, to this address in both blocks of a cluster; the bytes count on this barrier of each. */
+R1_DEVICE void tensor_load_both(uint32_t to, const TensorMap* map, int column, int row, uint32_t barrier,
+                                uint64_t policy) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster.L2::cache_hint "
+      "[%0], [%1, {%3, %4}], [%2], %6, %5;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(column), "r"(row), "l"(policy), "h"(uint16_t{3})
+      : "memory");
+}
+
 /** Copies the map's box of pairs of rows (tensor_map.h) at (column, group of pairs, head) to shared memory. */
 R1_DEVICE void tensor_load_pairs(uint32_t to, const TensorMap* map, int column, int group, int head, uint32_t barrier,
                                  uint64_t policy) {
@@ -270,9 +285,31 @@ R1_DEVICE void tensor_load_pairs(uint32_t to, const TensorMap* map, int column, 
       "l"(map), "r"(barrier), "r"(column), "r"(group), "r"(head), "r"(0), "l"(policy)
       : "memory");
 }
+/** The same, to this address in both blocks of a cluster. */
+R1_DEVICE void tensor_load_pairs_both(uint32_t to, const TensorMap* map, int column, int group, int head,
+                                      uint32_t barrier, uint64_t policy) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster.L2::cache_hint "
+      "[%0], [%1, {%3, %6, %6, %4, %5}], [%2], %8, %7;" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(column), "r"(group), "r"(head), "r"(0), "l"(policy), "h"(uint16_t{3})
+      : "memory");
+}
 
 // ---- clusters (sm_90) ----------------------------------------------------------------------------------------------
 
+R1_DEVICE int cluster_rank() {
+  int rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+/** At the barrier of this address in block `rank` of the cluster. */
+R1_DEVICE void barrier_arrive_at(uint32_t barrier, int rank) {
+  asm volatile(
+      "{\n.reg .b32 a;\nmapa.shared::cluster.u32 a, %0, %1;\nmbarrier.arrive.shared::cluster.b64 _, [a];\n}" ::"r"(
+          barrier),
+      "r"(rank)
+      : "memory");
+}
 R1_DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }
 R1_DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
 /** Sends 16 bytes to `address` in block `rank` of the cluster; they count as transaction bytes on its `barrier`. */

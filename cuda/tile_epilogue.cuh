@@ -10,6 +10,17 @@ __host__ __device__ constexpr int staged_columns(int columns) {
   return columns % 64 == 0 ? 64 : columns % 32 == 0 ? 32 : 16;
 }
 
+// The residual stream comes through the ring in boxes, as a tensor map with 128-byte swizzle leaves them: 128 tokens of
+// 32 columns, a token's 16-byte chunk c at c ^ (token % 8).
+constexpr int kResidualColumns = 32;
+constexpr int kResidualBytes = kTileTokens * 128;
+/** Boxes that a stage of the ring has room for. */
+__host__ __device__ constexpr int residual_boxes(int stage_bytes) { return stage_bytes / kResidualBytes; }
+/** Tensor maps need rows that start at multiples of 16 bytes; others are read where they are. */
+R1_DEVICE bool residual_in_ring(const LinearOutput& out) {
+  return out.epilogue == LinearEpilogue::kAddResidual && out.vector;
+}
+
 /** 16 weight rows of pairs, of which 8 are dimensions from `dimension()` on and 8 their partners. */
 struct PairGroup {
   int head, in_head;
@@ -31,7 +42,9 @@ struct WarpTile {
   uint32_t staging;  // this warp's own 16 rows of shared memory
   int lane;
 
-  R1_DEVICE void finish() {
+  /** `reader` of the ring, which the residual stream comes through. */
+  template <class Reader>
+  R1_DEVICE void finish(Reader& reader) {
     const LinearOutput& out = p.out;
     scale();
     add_bias();
@@ -44,7 +57,11 @@ struct WarpTile {
         rotate_pairs();
         return store_pairs();
       case LinearEpilogue::kAddResidual:
-        add_residual();
+        if (residual_in_ring(out)) {
+          add_residual(reader);
+        } else {
+          add_residual_in_place();
+        }
         if (!p.next.gain) return;
         store_squares();
         return store_scaled();
@@ -178,31 +195,32 @@ struct WarpTile {
 #pragma unroll
     for (int i = 0; i < BN / 4; i++) store_pair(i / 2, i % 2);
   }
-  /** The loads of the next groups are on their way while these are added: each costs a trip to L2. Leaves what it has
-   * stored in `sums`. */
-  R1_DEVICE void add_residual() {
-    constexpr int kGroups = 4, kRounds = BN / 8 / kGroups;
-    float2 old[2][kGroups][2];
-    auto load = [&](int round) {
+  /** Leaves what it has stored in `sums`. */
+  template <class Reader>
+  R1_DEVICE void add_residual(Reader& reader) {
+    constexpr int kBoxes = BN / kResidualColumns, kAtOnce = residual_boxes(kTileTokens * 128 + BN * 128);
+    const uint32_t row = (first_term + lane / 4) * 128 + lane % 2 * 8;
 #pragma unroll
-      for (int i = 0; i < kGroups; i++) {
-        old[round % 2][i][0] = load_pair(round * kGroups + i, 0);
-        old[round % 2][i][1] = load_pair(round * kGroups + i, 1);
+    for (int box = 0; box < kBoxes; box++) {
+      const uint32_t place = reader.wait() + box % kAtOnce * kResidualBytes + row;
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        const int h = i % 2, chunk = i / 2 * 2 + lane % 4 / 2;
+        add_and_store(box * 4 + i / 2, h, load_shared_float2(place + h * 1024 + (chunk ^ (lane / 4)) * 16));
       }
-    };
-    load(0);
-#pragma unroll
-    for (int round = 0; round < kRounds; round++) {
-      if (round + 1 < kRounds) load(round + 1);
-#pragma unroll
-      for (int i = 0; i < 2 * kGroups; i++) {
-        const int g = round * kGroups + i / 2, h = i % 2;
-        const float2 v = old[round % 2][i / 2][h];
-        float* y = sums + 4 * g + 2 * h;
-        y[0] = __fadd_rn(v.x, y[0]), y[1] = __fadd_rn(v.y, y[1]);
-        store_pair(g, h);
-      }
+      if (box % kAtOnce < kAtOnce - 1 && box < kBoxes - 1) continue;  // more of this stage
+      __syncwarp();
+      reader.release(reader.go_on());
     }
+  }
+  R1_DEVICE void add_residual_in_place() {
+#pragma unroll
+    for (int i = 0; i < BN / 4; i++) add_and_store(i / 2, i % 2, load_pair(i / 2, i % 2));
+  }
+  R1_DEVICE void add_and_store(int g, int h, float2 residual) {
+    float* y = sums + 4 * g + 2 * h;
+    y[0] = __fadd_rn(residual.x, y[0]), y[1] = __fadd_rn(residual.y, y[1]);
+    store_pair(g, h);
   }
 
   // ---- the next norm's input, of the residual in `sums`

@@ -188,19 +188,24 @@ void LinearLauncher::launch_stream(const LinearCall& call, const LinearPlan& pla
 
 void LinearLauncher::launch_tile(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {
   const CudaMatrix& w = *call.w;
+  const auto cluster = static_cast<int32_t>(plan.launch.cluster_x);
   const CUtensorMap x_map = maps_.get(call.x, call.rows, w.cols, call.ldx, plan.tile_tokens);
   const int box_rows = plan.tile_rows % 64 == 0 ? 64 : 32;  // of pairs: a head has a whole number of them
   const CUtensorMap w_map = call.epilogue == LinearEpilogue::kRopeAppend
                                 ? maps_.get_pairs(weights(w), w.rows, w.cols, w.ld, box_rows, call.rope.head_dim)
-                                : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows);
+                                : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows / cluster);
+  const bool adds = call.epilogue == LinearEpilogue::kAddResidual && out.vector;
+  const CUtensorMap residual_map =
+      adds ? maps_.get_f32(out.y, out.rows, out.columns, out.ldy, plan.tile_tokens) : x_map;
   const LinearTileParams params{.out = out,
                                 .k_blocks = k_blocks(w),
                                 .stored_rows = static_cast<int32_t>(w.stored_rows),
-                                .band = plan.band,
+                                .band = std::max(1, plan.band / cluster),
+                                .cluster = cluster,
                                 .norm = scaling_of(call),
                                 .next = preparation_of(call),
                                 .rope = call.rope};
-  context_.launch(context_.kernel(plan.kernel), plan.launch, x_map, w_map, params);
+  context_.launch(context_.kernel(plan.kernel), plan.launch, x_map, w_map, residual_map, params);
 }
 
 void LinearLauncher::launch_mma(const LinearCall& call, const LinearPlan& plan, const LinearOutput& out) {

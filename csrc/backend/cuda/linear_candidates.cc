@@ -8,7 +8,7 @@ namespace r1::cuda {
 namespace {
 
 constexpr int kMostBlocks = 4;  // that share an SM
-constexpr std::array<int, 3> kBands = {1, 2, 4};
+constexpr std::array<int, 4> kBands = {1, 2, 4, 16};
 constexpr double kWorthTrying = 1.25;  // of the least cost; the model of it is no better than that
 
 void stream_options(const LinearShape& shape, const LinearPlan& plan, int sms, LinearOptions& to) {
@@ -51,7 +51,7 @@ void tile_options(const LinearShape& shape, const LinearPlan& plan, int sms, Lin
     if (cost(tile) > kWorthTrying * least) continue;
     choice.columns = tile.columns;
     for (const int band : kBands) {
-      if (band > token_tiles) continue;
+      if (band > token_tiles || band % prefill_cluster(shape.rows) != 0) continue;
       choice.band = band;
       to.candidates.tile.push_back(choice);
     }

@@ -8,8 +8,8 @@ namespace r1::cuda {
 /**
  * The plan of a layer as a row of the table, and the rows that could be in its place; both empty where there is nothing
  * to choose. Stream kernels: every tile, with the rings that let 1, 2, 3 or 4 blocks share an SM, since what a kernel
- * leaves free is what of the next may be there already. Tile kernels: bands of 1, 2 and 4 of every width that by its
- * waves could be best.
+ * leaves free is what of the next may be there already. Tile kernels: bands of 1, 2, 4 and 16 of every width that by
+ * its waves could be best.
  */
 LinearOptions linear_options(const LinearShape& shape, KernelFamily family, const DeviceProperties& device,
                              const ChoiceTable& choices);

@@ -65,7 +65,8 @@ struct LinearTileParams {
   LinearOutput out;
   int32_t k_blocks;     // ceil(K / 64)
   int32_t stored_rows;  // of the weights
-  int32_t band;         // token tiles that share a weight tile while it is in the cache
+  int32_t band;         // groups of token tiles that share a weight tile while it is in the cache
+  int32_t cluster;      // token tiles of a group: blocks, 1 or 2, of a cluster, which loads a weight tile once
   NormScaling norm;     // always of kRopeAppend
   NormPreparation next;
   RopeAppend rope;

@@ -112,17 +112,22 @@ const PrefillTile& prefill_tile(const LinearShape& shape, int sm_count, const Ti
 
 LinearPlan plan_tile(const LinearShape& shape, const DeviceProperties& device, const ChoiceTable& choices,
                      LinearPlan plan) {
-  constexpr int64_t kWide = 8192;  // weight rows from which on two token tiles should share a weight tile
+  // Token tiles that weights are read from memory once for, while those tiles' x stays in the cache. Without a cluster
+  // it is fewer, and more of them pay only for layers of so many weight rows (bench/NOTES.md).
+  constexpr int kBand = 16, kLoneBand = 4;
+  constexpr int64_t kWide = 8192;
   const TileChoice* chosen = choices.tile(device.sm_count, shape.stored_rows, shape.k, shape.rows, shape.paired);
   const PrefillTile& tile = prefill_tile(shape, device.sm_count, chosen);
-  const int64_t tiles = ceil_div(shape.rows, kPrefillTokens) * ceil_div(shape.stored_rows, tile.columns);
+  const int64_t tiles = prefill_token_tiles(shape.rows) * ceil_div(shape.stored_rows, tile.columns);
+  const int cluster = prefill_cluster(shape.rows);
   const int staged = tile.columns % 64 == 0 ? 64 : 32;
   plan.tile_rows = tile.columns;
   plan.tile_tokens = kPrefillTokens;
   plan.stages = tile.stages;
-  plan.band = chosen ? chosen->band : shape.stored_rows >= kWide ? 2 : 1;
+  plan.band = chosen ? chosen->band : cluster > 1 ? kBand : shape.stored_rows >= kWide ? kLoneBand : 1;
   plan.kernel += "_n" + std::to_string(tile.columns);
-  plan.launch.grid_x = static_cast<unsigned>(std::min<int64_t>(tiles, device.sm_count));
+  plan.launch.grid_x = static_cast<unsigned>(std::min<int64_t>(tiles, device.sm_count / cluster * cluster));
+  plan.launch.cluster_x = static_cast<unsigned>(cluster);
   plan.launch.block = 384;
   plan.launch.shared_bytes =
       static_cast<unsigned>(1024 + tile.stages * (kPrefillTokens + tile.columns) * 128 + 8 * 16 * (staged * 2 + 16));

@@ -13,8 +13,10 @@ class TensorMapCache {
  public:
   /** Boxes of 64 columns x box_rows of bf16 [rows][ld], of which `cols` count; zeros outside. */
   const CUtensorMap& get(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows);
+  /** Boxes of 32 columns x box_rows of f32 [rows][ld], of which `cols` count; zeros outside. */
+  const CUtensorMap& get_f32(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows);
   /**
-   * The same, of heads of head_dim (64 or 128) rows each, in pairs: 8 rows i, then their partners i + head_dim / 2,
+   * As get(), of heads of head_dim (64 or 128) rows each, in pairs: 8 rows i, then their partners i + head_dim / 2,
    * then the next 8. Coordinates are (column, 0, 0, group of 8 pairs, head); a box starts at a multiple of its groups.
    */
   const CUtensorMap& get_pairs(const void* data, int64_t rows, int64_t cols, int64_t ld, int box_rows, int head_dim);
@@ -29,6 +31,7 @@ class TensorMapCache {
     const void* data;
     int64_t rows, cols, ld;
     int box_rows, head_dim;  // 0: rows in order
+    int element_bytes;       // 2: bf16, 4: f32
     bool operator==(const Key&) const = default;
   };
   struct Hash {
