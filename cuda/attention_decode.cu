@@ -128,7 +128,8 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
   }
 }
 
-// Grid: x heads, y rows. Behind attention_decode, where a.merge_apart.
+// Grid: x heads, y rows. Behind attention_decode, where a.merge_apart. To fetch the code of a merge takes longer than
+// to merge, so there is one on whatever lies there while the results are still to come.
 template <class T, int kDim>
 R1_DEVICE void attention_decode_merge(const cuda::AttentionArgs& a) {
   pdl_trigger();
@@ -137,12 +138,18 @@ R1_DEVICE void attention_decode_merge(const cuda::AttentionArgs& a) {
   const Segments segments(a.step.slots[row], a.window);
   const int runs = min(__ldcg(a.runs + row + 1) - __ldcg(a.runs + row), segments.count);  // none: no row
   const bool paired = __ldcg(a.runs + cuda::kRunsInts - 1);
-  pdl_wait();
-  if (runs == 0 || (runs == 1 && segments.spans == 1) || (paired && segments.count == 2)) return;  // is there already
-  const float* results =
-      a.partials + (int64_t{row} * HeadGroup::count(a) + group) * cuda::kMaxSegments * PartialResults<kDim>::kStride;
-  merge_row<T, kDim>(segments, runs, results + in_kv % kHeads * PartialResults<kDim>::kPartial,
-                     output_row<T, kDim>(a, row, head));
+  if (runs == 0 || (runs == 1 && segments.spans == 1) || (paired && segments.count == 2)) {  // is there already
+    return pdl_wait();
+  }
+  using Layout = PartialResults<kDim>;
+  const float* results = a.partials +
+                         (int64_t{row} * HeadGroup::count(a) + group) * cuda::kMaxSegments * Layout::kStride +
+                         in_kv % kHeads * Layout::kPartial;
+#pragma unroll 1
+  for (int pass = 0; pass < 2; ++pass) {
+    if (pass == 1) pdl_wait();
+    merge_row<T, kDim>(segments, runs, results, output_row<T, kDim>(a, row, head), pass == 0);
+  }
 }
 
 /** Of rows lane and 32 + lane, the first slot that this step may fill: the row's own where its sequence has no other.

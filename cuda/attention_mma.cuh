@@ -111,8 +111,8 @@ class MmaAttention {
   }
 
   /**
-   * Of this warp's 16 keys of a block those in [from, to): piece p of key n at p ^ (n % 8). With `zeros` also zeros past
-   * the newest key: memory there may hold anything.
+   * Of this warp's 16 keys of a block those in [from, to): piece p of key n at p ^ (n % 8). With `zeros` also zeros
+   * past the newest key: memory there may hold anything.
    */
   R1_DEVICE void copy(int block, int id, int stage, int from, int to, bool zeros) const {
     const int key = block * kBlockTokens + team_warp() * kWarpKeys;

@@ -280,10 +280,10 @@ class Run : PartialResults<kDim> {
 
 /**
  * One head of a row: what its runs have left in memory, from `results` on, becomes `out`. By decode_merge_threads(kDim)
- * threads, of which kDim / 4 take a span each; bits are those of Run::finish().
+ * threads, of which kDim / 4 take a span each; bits are those of Run::finish(). A rehearsal writes nothing.
  */
 template <class T, int kDim>
-R1_DEVICE void merge_row(const Segments& segments, int runs, const float* results, T* out) {
+R1_DEVICE void merge_row(const Segments& segments, int runs, const float* results, T* out, bool rehearsal) {
   using Layout = PartialResults<kDim>;
   using Result = HeadResult<64>;  // of four dimensions of this thread
   constexpr int kLanes = kDim / 4, kSpans = cuda::kMaxSegments / cuda::kSpanSegments;
@@ -312,19 +312,22 @@ R1_DEVICE void merge_row(const Segments& segments, int runs, const float* result
     if (lane == 0) weights[span] = make_float2(result.m, result.l);
   }
   __syncthreads();
-  if (span > 0) return;
-  Result total;
-  total.clear();
-#pragma unroll 1
-  for (int i = 0; i < segments.spans; ++i) {
-    Result part;
-    part.m = weights[i].x, part.l = weights[i].y, part.v[0] = sums[i][lane];
-    total.append(part);
+  if (span == 0) {
+    Result total;
+    total.clear();
+#pragma unroll
+    for (int i = 0; i < kSpans; ++i) {
+      if (i >= segments.spans) continue;
+      Result part;
+      part.m = weights[i].x, part.l = weights[i].y, part.v[0] = sums[i][lane];
+      total.append(part);
+    }
+    const float inverse = 1.0f / total.l;
+    const float4 v = total.v[0];
+    const uint2 packed = make_uint2(pack2<T>(v.x * inverse, v.y * inverse), pack2<T>(v.z * inverse, v.w * inverse));
+    if (!rehearsal) *reinterpret_cast<uint2*>(out + lane * 4) = packed;
   }
-  const float inverse = 1.0f / total.l;
-  const float4 v = total.v[0];
-  *reinterpret_cast<uint2*>(out + lane * 4) =
-      make_uint2(pack2<T>(v.x * inverse, v.y * inverse), pack2<T>(v.z * inverse, v.w * inverse));
+  __syncthreads();  // shared memory is written again
 }
 
 }  // namespace r1
