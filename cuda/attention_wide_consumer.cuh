@@ -88,15 +88,23 @@ class WideConsumer {
     const int64_t stride = int64_t{a_.heads + 2 * a_.kv_heads} * kDim;
     const bf16* q = static_cast<const bf16*>(a_.qkv);
     const uint32_t to = shared_.queries(group_);
-    for (int i = threadIdx.x % kGroupThreads; i < kMembers * kChunks; i += kGroupThreads) {
-      const int member = i / kChunks, chunk = i % kChunks;
-      uint4 v = make_uint4(0, 0, 0, 0);
-      if (member < work_.own) {
-        const int m = first_member() + member;
-        v = __ldcg(reinterpret_cast<const uint4*>(q + work_.row_of(m) * stride + work_.head_of(m) * kDim) + chunk);
-      }
+    constexpr int kAtOnce = kMembers * kChunks / kGroupThreads;  // of this thread; stores would keep loads in order
+    uint4 v[kAtOnce];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int at = i * kGroupThreads + threadIdx.x % kGroupThreads, member = at / kChunks,
+                m = first_member() + member;
+      v[i] = make_uint4(0, 0, 0, 0);
+      if (member >= work_.own) continue;
+      const bf16* from = q + work_.row_of(m) * stride + work_.head_of(m) * kDim;
+      v[i] = __ldcg(reinterpret_cast<const uint4*>(from) + at % kChunks);
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int at = i * kGroupThreads + threadIdx.x % kGroupThreads, member = at / kChunks, chunk = at % kChunks;
       const uint32_t place = to + chunk / 8 * (kMembers * 128) + member * 128 + ((chunk ^ member) & 7) * 16;
-      asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(place), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
+      asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(place), "r"(v[i].x), "r"(v[i].y), "r"(v[i].z),
+                   "r"(v[i].w)
                    : "memory");
     }
     async_proxy_fence();

@@ -52,6 +52,8 @@ Napi::Value linear_plan(const Napi::CallbackInfo& info) {
     out.Set("splits", plan.splits);
     out.Set("stages", plan.stages);
     out.Set("band", plan.band);
+    out.Set("cluster", plan.launch.cluster_x);
+    out.Set("blocks", plan.launch.grid_x);
     out.Set("sharedBytes", plan.launch.shared_bytes);
     out.Set("options", to_js(env, cuda::linear_options(shape, family, device, choices)));
     return out;

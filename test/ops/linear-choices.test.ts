@@ -80,7 +80,7 @@ describe("a choice", () => {
     for (const [shape, on] of others) expect(plan(shape, table, "sm90", on)).toEqual(plan(shape, {}, "sm90", on));
   });
   it("of prompt rows is for the last 128 up to its own", () => {
-    expect(plan(prefill)).toMatchObject({ method: "tile", band: 2 });
+    expect(plan(prefill)).toMatchObject({ method: "tile", band: 16 });
     for (const rows of [385, 500, 512])
       expect(plan({ ...prefill, rows }, { tile: [tile] })).toMatchObject({
         ...{ kernel: "linear_sm90_prefill_n96", tileRows: 96, stages: 7, band: 3 },
@@ -105,6 +105,38 @@ describe("a choice", () => {
   });
 });
 
+describe("prompt rows by the rules", () => {
+  const of = (rows: number, [storedRows, k] = [17920, 1536], on = sms) =>
+    plan({ numericClass: "prefill", rows, storedRows, k }, {}, "sm90", on);
+  it.each([
+    [2048, 1536, 256],
+    [1536, 1536, 192],
+    [17920, 1536, 256],
+    [1536, 8960, 192],
+    [4608, 3584, 192],
+    [3584, 3584, 224],
+    [37888, 3584, 256],
+    [3584, 18944, 224],
+  ])("2048 of them through [%i][%i] take tiles of %i columns", (storedRows, k, columns) => {
+    expect(of(2048, [storedRows, k])).toMatchObject({
+      tileRows: columns,
+      cluster: 2,
+      band: 16,
+      blocks: Math.min(sms, 16 * Math.ceil(storedRows / columns)),
+    });
+  });
+  it("share weights where no block has nothing to do, or many have work", () => {
+    const clusters = [65, 128, 129, 256, 300, 384, 512, 1408, 1536, 1537, 1664, 2000, 4096].map(
+      (rows) => of(rows).cluster,
+    );
+    expect(clusters).toEqual([1, 1, 2, 2, 1, 1, 2, 1, 2, 2, 2, 2, 2]);
+  });
+  it("fill a card of any number of SMs with whole clusters", () => {
+    for (const on of [66, 113, 114, 131, sms]) expect(of(2048, undefined, on).blocks).toBe(on - (on % 2));
+    expect(of(384, undefined, 131).blocks).toBe(131);
+  });
+});
+
 describe("a bad choice", () => {
   const wrong: [string, Partial<NativeLinearChoices>, RegExp][] = [
     ["tokens of no kernel", { stream: [{ ...stream, tokens: 24 }] }, /needs 8, 16, 32 or 64 tokens, found 24/],
@@ -119,7 +151,7 @@ describe("a bad choice", () => {
       /2 to 12 stages of 16384 bytes, which with splits of 8/,
     ],
     ["a stream choice twice", { stream: [stream, { ...stream, stages: 4 }] }, /16 tokens and 132 SMs is given twice/],
-    ["columns of no kernel", { tile: [{ ...tile, columns: 160 }] }, /192, 256, 224, 128, 96 or 64 columns, found 160/],
+    ["columns of no kernel", { tile: [{ ...tile, columns: 160 }] }, /256, 192, 224, 128, 96 or 64 columns, found 160/],
     ["no band", { tile: [{ ...tile, band: 0 }] }, /a band of 1 to 64, found 0/],
     ["rows between tiles", { tile: [{ ...tile, rows: 500 }] }, /a multiple of 128, found 500/],
     ["a tile choice twice", { tile: [tile, tile] }, /512 rows and 132 SMs is given twice/],

@@ -272,6 +272,10 @@ export interface TestLinearPlan {
   splits: number;
   stages: number;
   band: number;
+  /** Blocks that share what they load. */
+  cluster: number;
+  /** Along the first axis of the grid. */
+  blocks: number;
   /** Dynamic, of a block. */
   sharedBytes: number;
   options: NativeLinearOptions;
