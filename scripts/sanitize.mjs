@@ -19,6 +19,7 @@ const linear = "one output|odd sizes|odd vocabulary|k = 8 · 73"; // tails of ro
 const attention =
   "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
 const attentionParts = "deals tiles to blocks: .?700|many lengths: .?(a window|short rows)"; // runs of keys that teams share
+const clusters = "tiles of 64 columns.*(for a product|heads of 64)"; // prompt rows whose blocks share weights
 const chain = "2 in flight, run 1 times"; // arrays and results through host memory
 const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on|${chain}`;
 const model = "qwen2-tiny.*cuda.*(bf16|fp16).*(best tokens|log-prob)"; // graphs and overlapping kernels
@@ -39,6 +40,7 @@ const everything = [
     ];
   }),
   // Not of every variant.
+  { variants: "cuda sm90 bf16", tests: clusters, files: ops("norm-input-tiles") },
   { variants: "cuda", tests: `cuda .*(${small})|(${small}).*cuda`, files: ops("sampler", "kv-tokens", "step-chain") },
   { variants: "cuda", tests: model, files: ["test/model/golden"] },
 ];
@@ -50,13 +52,18 @@ const kernels = families.flatMap((variants) => [
   { variants, tests: oddShape, files: ops(...products, "rope-append", "embed") },
   {
     variants,
-    tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail",
+    tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail|many lengths: .?short rows",
     files: ops("attention"),
   },
 ]);
+const tiles = {
+  variants: "cuda sm90 bf16",
+  tests: "tiles of 64 columns.*for a product",
+  files: ops("norm-input-tiles"),
+};
 const sampler = { variants: "cuda sm90 bf16", tests: "small steps", files: ops("sampler") };
 const steps = { variants: "cuda simt f32", tests: chain, files: ops("step-chain") };
-const runs = { memcheck: everything, synccheck: everything, racecheck: [...kernels, sampler, steps] };
+const runs = { memcheck: everything, synccheck: everything, racecheck: [...kernels, tiles, sampler, steps] };
 // Kernels are looked up by name in one file after another: the driver's "not found" is no fault.
 const options = { memcheck: ["--report-api-errors", "no"], synccheck: [], racecheck: [] };
 
