@@ -133,6 +133,20 @@ describe.each(cases)("$name on $device at $precision", ({ name, device, precisio
     expectSame(outcomes, expected, drawn);
   });
 
+  it("beside a longer sequence, from before it has 1024 tokens until after", async () => {
+    // On a GPU longer ones have other kernels, and a graph of their own.
+    const long = await load({ contextLength: 1200 });
+    const both = [1000, 1100].map((length) =>
+      request({
+        prompt: Int32Array.from({ length }, (_, i) => (i * i + length) % vocab),
+        maxNewTokens: 50,
+      }),
+    );
+    const expected = [await run(long, both[0], argmax), await run(long, both[1], argmax)];
+    expectSame(await together(long, both, 3), expected, both);
+    await long.dispose();
+  });
+
   it.each([true, false])("forty at once, steps launched ahead: %s", async (launchAhead) => {
     // Steps of every number of rows up to 64 and back, while blocks are handed out and come back.
     const random = new Random(23);
