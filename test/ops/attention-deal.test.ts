@@ -81,6 +81,8 @@ it.each([
   { name: "as many items as SMs", items: 132, lastSlot: 100_000, dealt: false },
   { name: "700 rows of 7B at 8900 beside 150 (attention.test.ts)", items: (6 + 2) * 28, lastSlot: 8899, dealt: true },
   { name: "7B, 8192 rows at a prompt's beginning", items: 64 * 28, lastSlot: 8191, dealt: false },
+  { name: "eight items an SM", items: 8 * 132, lastSlot: 8191, dealt: true },
+  { name: "one more", items: 8 * 132 + 1, lastSlot: 8191, dealt: false },
   { name: "300 rows of 9/3 heads at 9000 and 40 prompts (there)", items: (3 + 40) * 9, lastSlot: 8999, dealt: true },
 ])("deals to 132 SMs where it pays: $name", ({ items, lastSlot, dealt }) => {
   expect(worthDealing(items, lastSlot, 132)).toBe(dealt);
