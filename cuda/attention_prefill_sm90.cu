@@ -1,8 +1,10 @@
 // Causal attention of many query rows on sm_90a with warpgroup matrix instructions, after Shah et al.,
-// "FlashAttention-3", 2024: one warpgroup feeds a ring of K and V tiles by TMA, two keep 64 query members each in
-// registers and take turns, so that one multiplies while the other computes its softmax.
+// "FlashAttention-3", 2024: one warpgroup feeds a ring of K and V tiles by TMA, two keep the sums of 64 query members
+// each in registers and take turns, so that one multiplies while the other computes its softmax. In its turn a group
+// starts Q K^T of the next tile and P V of this one: its softmax of the next runs while P V does.
 // A member is a (row, query head) pair of one KV head: the heads of a group share their keys, and few rows of many
-// heads fill a tile. Segments of keys are merged as in attention_prefill.cu; the sums of all before stay in registers.
+// heads fill a tile. Segments of keys are merged as in attention_prefill.cu; the sums of all before lie in shared
+// memory.
 #include "attention_wide_consumer.cuh"
 
 namespace r1 {

@@ -23,36 +23,23 @@ R1_DEVICE Shares merge_sums(float earlier_m, float earlier_l, float& m, float& l
   return shares;
 }
 
-/**
- * A thread's part of 16 rows by kDim of a warp, in the layout of mma.m16n8k16's accumulators: of two rows, 8 apart.
- * The softmax's weights are 2^((s − m) · factor) of scores s.
- */
-template <int kDim>
-struct AttentionState {
+/** Of two rows, 8 apart: the largest score, and the sum of weights, of this thread's keys alone until close(). */
+struct RowSums {
   static constexpr float kNone = -__builtin_huge_valf();  // m of a row that has seen no key
-  static constexpr int kThreads = 128;
 
-  float m[2], l[2];  // largest score; sum of weights, of this thread's keys alone until close()
-  float o[kDim / 8][4];
+  float m[2], l[2];
 
-  R1_DEVICE void clear(float zero = 0.0f) {
+  R1_DEVICE void clear() {
 #pragma unroll
-    for (int i = 0; i < 2; ++i) m[i] = kNone, l[i] = zero;
-#pragma unroll
-    for (int n = 0; n < kDim / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) o[n][i] = zero;
-    }
+    for (int i = 0; i < 2; ++i) m[i] = kNone, l[i] = 0.0f;
   }
-  /** So that the first state appended is taken over bit by bit: -0 + x is x for every x. */
-  R1_DEVICE void clear_to_append() { clear(-0.0f); }
 
   /**
-   * Takes in the scores s of 8 kGroups keys, in the layout of the accumulators, and leaves the weights in their place;
-   * what has been summed so far is brought to the new maximum.
+   * Takes in the scores s of 8 kGroups keys, in the layout of the accumulators, and leaves the weights in their place,
+   * which are 2^((s − m) · factor). What has been summed with weights so far is to be multiplied by `shrink`.
    */
   template <int kGroups>
-  R1_DEVICE void take(float (&s)[kGroups][4], float factor) {
+  R1_DEVICE void take(float (&s)[kGroups][4], float factor, float (&shrink)[2]) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       float most = m[i];
@@ -61,7 +48,7 @@ struct AttentionState {
       most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
       most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
       const float base = most == kNone ? 0.0f : most * factor;
-      const float shrink = exp2_fast(m[i] == most ? 0.0f : fmaf(m[i], factor, -base));  // exactly 1 where m stays
+      shrink[i] = exp2_fast(m[i] == most ? 0.0f : fmaf(m[i], factor, -base));  // exactly 1 where m stays
       m[i] = most;
       float sum = 0.0f;
 #pragma unroll
@@ -73,10 +60,49 @@ struct AttentionState {
           sum += p;
         }
       }
-      l[i] = fmaf(l[i], shrink, sum);
-#pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) o[n][2 * i] *= shrink, o[n][2 * i + 1] *= shrink;
+      l[i] = fmaf(l[i], shrink[i], sum);
     }
+  }
+
+  /** The four threads of a row add their sums. */
+  R1_DEVICE void close() {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      l[i] += __shfl_xor_sync(~0u, l[i], 1);
+      l[i] += __shfl_xor_sync(~0u, l[i], 2);
+    }
+  }
+};
+
+/** A thread's part of 16 rows by kDim of a warp, in the layout of mma.m16n8k16's accumulators: of two rows, 8 apart. */
+template <int kDim>
+struct AttentionState : RowSums {
+  static constexpr int kThreads = 128;
+
+  float o[kDim / 8][4];
+
+  R1_DEVICE void clear() {
+    RowSums::clear();
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) o[n][i] = 0.0f;
+    }
+  }
+
+  R1_DEVICE void shrink_by(const float (&shrink)[2]) {
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) o[n][i] *= shrink[i / 2];
+    }
+  }
+  /** Takes in scores as RowSums does; what has been summed so far is brought to the new maximum. */
+  template <int kGroups>
+  R1_DEVICE void take(float (&s)[kGroups][4], float factor) {
+    float shrink[2];
+    RowSums::take(s, factor, shrink);
+    shrink_by(shrink);
   }
   /** Before take(): of the keys from `first_key` on, row i of this thread sees first <= key <= last. */
   template <int kGroups>
@@ -89,15 +115,6 @@ struct AttentionState {
         const int at = key + 8 * n + j;
         if (at > last || at < first) s[n][2 * i + j] = kNone;
       }
-    }
-  }
-
-  /** The four threads of a row add their sums. */
-  R1_DEVICE void close() {
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      l[i] += __shfl_xor_sync(~0u, l[i], 1);
-      l[i] += __shfl_xor_sync(~0u, l[i], 2);
     }
   }
 
@@ -119,31 +136,26 @@ struct AttentionState {
     const float4 sums = __ldcg(mine + kDim / 8 * kThreads);
     m[0] = sums.x, l[0] = sums.y, m[1] = sums.z, l[1] = sums.w;
   }
-  /** Puts the state after the keys of `partial`, which come directly before these. */
-  R1_DEVICE void merge_into(const float4* partial, float factor) {
-    const float4* earlier = partial + threadIdx.x % kThreads;
-    const float4 ml = __ldcg(earlier + kDim / 8 * kThreads);
-    const Shares shares[2] = {merge_sums(ml.x, ml.y, m[0], l[0], factor), merge_sums(ml.z, ml.w, m[1], l[1], factor)};
+  /**
+   * Puts the state after that of keys which come directly before these: `sums` are their maxima and sums of weights, in
+   * the order of save(), of(n) their accumulators n.
+   */
+  template <class Of>
+  R1_DEVICE void merge_into(const float4& sums, const Of& of, float factor) {
+    const Shares shares[2] = {merge_sums(sums.x, sums.y, m[0], l[0], factor),
+                              merge_sums(sums.z, sums.w, m[1], l[1], factor)};
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
-      const float4 v = __ldcg(earlier + n * kThreads);
+      const float4 v = of(n);
       const float before[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
       for (int i = 0; i < 4; ++i) o[n][i] = shares[i / 2].add(before[i], o[n][i]);
     }
   }
-  /** Adds the state of the keys directly behind these. */
-  R1_DEVICE void append(const AttentionState& later, float factor) {
-    float later_m[2] = {later.m[0], later.m[1]}, later_l[2] = {later.l[0], later.l[1]};
-    const Shares shares[2] = {merge_sums(m[0], l[0], later_m[0], later_l[0], factor),
-                              merge_sums(m[1], l[1], later_m[1], later_l[1], factor)};
-#pragma unroll
-    for (int i = 0; i < 2; ++i) m[i] = later_m[i], l[i] = later_l[i];
-#pragma unroll
-    for (int n = 0; n < kDim / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) o[n][i] = shares[i / 2].add(o[n][i], later.o[n][i]);
-    }
+  /** The same, after the keys of `partial`. */
+  R1_DEVICE void merge_into(const float4* partial, float factor) {
+    const float4* earlier = partial + threadIdx.x % kThreads;
+    merge_into(__ldcg(earlier + kDim / 8 * kThreads), [&](int n) { return __ldcg(earlier + n * kThreads); }, factor);
   }
 
   /** rows[i]: where this thread's row i goes, null for nowhere. After close(). */

@@ -14,8 +14,10 @@ constexpr int kGroupThreads = 128, kMembers = 64;
 constexpr int kHalfBytes = kKeys * 128;  // of 64 dimensions of a tile
 constexpr int kStages = 2;
 
-/** Shared memory: queries [2 warpgroups], K [kStages], V [kStages], each in slices of 64 dimensions, rows of 128 bytes
- * with a 128-byte swizzle. */
+/**
+ * Shared memory: queries [2 warpgroups], K [kStages], V [kStages], each in slices of 64 dimensions, rows of 128 bytes
+ * with a 128-byte swizzle; then the sums of the segments before, float4 [2 warpgroups][kDim / 8][thread].
+ */
 template <int kDim>
 struct WideShared {
   static constexpr int kSlices = kDim / 64;
@@ -25,6 +27,10 @@ struct WideShared {
   R1_DEVICE uint32_t queries(int group) const { return base + group * kQueryBytes; }
   R1_DEVICE uint32_t keys(int stage) const { return base + 2 * kQueryBytes + stage * kTileBytes; }
   R1_DEVICE uint32_t values(int stage) const { return keys(kStages + stage); }
+  /** Of this thread, in a warpgroup of consumers; the next accumulators are kGroupThreads float4s further. */
+  R1_DEVICE uint32_t totals(int group) const {
+    return keys(2 * kStages) + (group * (kDim / 8) * kGroupThreads + threadIdx.x % kGroupThreads) * 16;
+  }
 };
 
 struct WideBarriers {

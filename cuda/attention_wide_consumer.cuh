@@ -23,41 +23,53 @@ class WideConsumer {
   /** A piece of work; without members of its own the group takes its turns all the same. */
   R1_DEVICE void run() {
     load_queries();
+#pragma unroll
+    for (int i = 0; i < 2; ++i) last_[i] = slot(min(member(i), work_.own - 1));
     state_.clear();
-    total_.clear_to_append();
+    has_total_ = false;
     if (kDealt && work_.before >= 0) take_over();
-    float s[kKeys / 8][4];
-    begin_turn();
+    float s[kKeys / 8][4], shrink[2];
+    uint32_t p[kKeys / 16][4];
     barrier_wait(full(barriers_.full_keys, done_), parity(done_));
+    begin_turn();
     multiply_keys(done_, s);
     end_turn();
     wgmma_wait<0>();
     wgmma_pin(s);
-    for (int tile = work_.begin;; ++tile) {
+    release(barriers_.empty_keys, done_);
+    soften(work_.begin, s, state_, shrink);
+    pack(s, p);
+    barrier_wait(full(barriers_.full_values, done_), parity(done_));
+#pragma unroll 1
+    for (int tile = work_.begin; tile + 1 < work_.end; ++tile) {
       const int i = done_++;
-      release(barriers_.empty_keys, i);
-      const int first_key = tile * kKeys;
-      if (first_key < work_.open_begin || first_key + kKeys > work_.open_end) mask(first_key, s);
-      state_.take(s, weight_factor());
-      uint32_t p[kKeys / 16][4];
-      pack(s, p);
-      barrier_wait(full(barriers_.full_values, i), parity(i));
-      const bool more = tile + 1 < work_.end;
-      if (more) barrier_wait(full(barriers_.full_keys, i + 1), parity(i + 1));
+      barrier_wait(full(barriers_.full_keys, i + 1), parity(i + 1));
       begin_turn();
-      multiply_values(i, p);
-      wgmma_wait<0>();
-      wgmma_pin(state_.o);
-      if (!more) break;
       multiply_keys(i + 1, s);
+      add_values(i, p, shrink);
       end_turn();
-      release(barriers_.empty_values, i);
-      if (ends_segment(tile)) end_segment();
-      wgmma_wait<0>();
+      wgmma_wait<1>();
       wgmma_pin(s);
+      release(barriers_.empty_keys, i + 1);
+      const bool ends = ends_segment(tile);
+      RowSums next = state_;
+      if (ends) next.clear();
+      soften(tile + 1, s, next, shrink);
+      // Before the products are waited for, not after: the branch keeps the compiler from waiting for those at once.
+      barrier_wait(full(barriers_.full_values, i + 1), parity(i + 1));
+      end_values(i, p);
+      pack(s, p);
+      if (ends) {
+        end_segment();
+        keep_total();
+      }
+      static_cast<RowSums&>(state_) = next;
     }
+    const int i = done_++;
+    begin_turn();
+    add_values(i, p, shrink);
     end_turn();
-    release(barriers_.empty_values, done_ - 1);
+    end_values(i, p);
     end_segment();
     finish();
   }
@@ -130,12 +142,14 @@ class WideConsumer {
 
   /** Of this thread's row i of the tile; those past the last member are computed for nothing, like it. */
   R1_DEVICE static int member(int i) { return threadIdx.x / 32 % 4 * 16 + threadIdx.x % 32 / 4 + 8 * i; }
-  R1_DEVICE void mask(int first_key, float (&s)[kKeys / 8][4]) const {
+  /** The scores of a tile become weights. */
+  R1_DEVICE void soften(int tile, float (&s)[kKeys / 8][4], RowSums& sums, float (&shrink)[2]) const {
+    const int first_key = tile * kKeys;
+    if (first_key < work_.open_begin || first_key + kKeys > work_.open_end) {
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int last = slot(min(member(i), work_.own - 1));
-      State::mask(s, i, first_key, first_of(a_, last), last);
+      for (int i = 0; i < 2; ++i) State::mask(s, i, first_key, first_of(a_, last_[i]), last_[i]);
     }
+    sums.take(s, weight_factor(), shrink);
   }
 
   R1_DEVICE static void pack(const float (&s)[kKeys / 8][4], uint32_t (&p)[kKeys / 16][4]) {
@@ -146,22 +160,42 @@ class WideConsumer {
     }
   }
 
-  /** Starts o += P V with P rounded to bf16. */
-  R1_DEVICE void multiply_values(int i, const uint32_t (&p)[kKeys / 16][4]) {
+  /** Starts o = o * shrink + P V with P rounded to bf16. */
+  R1_DEVICE void add_values(int i, const uint32_t (&p)[kKeys / 16][4], const float (&shrink)[2]) {
+    state_.shrink_by(shrink);
     const uint64_t v = wgmma_rows(shared_.values(i % kStages), kHalfBytes);
     wgmma_fence();
 #pragma unroll
     for (int k = 0; k < kKeys / 16; ++k) WgmmaValues<kDim>::multiply_add(state_.o, p[k], v + k * 128);
     wgmma_commit();
   }
+  R1_DEVICE void end_values(int i, uint32_t (&p)[kKeys / 16][4]) {
+    wgmma_wait<0>();
+    wgmma_pin(state_.o);
+    wgmma_pin(p);
+    release(barriers_.empty_values, i);
+  }
 
   R1_DEVICE static bool ends_segment(int tile) {
     const int next_block = 2 * (tile + 1);
     return cuda::first_tile_of(cuda::segment_of_tile(next_block)) == next_block;
   }
+  /** The state is then that of all keys so far. */
   R1_DEVICE void end_segment() {
     state_.close();
-    total_.append(state_, weight_factor());
+    if (!has_total_) return;
+    const auto total = [&](int n) { return load_shared_float4(shared_.totals(group_) + n * kGroupThreads * 16); };
+    state_.merge_into(total_sums_, total, weight_factor());
+  }
+  /** What end_segment() or another block left is that of the segments before. */
+  R1_DEVICE void keep_total() {
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+      const float(&o)[4] = state_.o[n];
+      store_shared_float4(shared_.totals(group_) + n * kGroupThreads * 16, make_float4(o[0], o[1], o[2], o[3]));
+    }
+    total_sums_ = make_float4(state_.m[0], state_.l[0], state_.m[1], state_.l[1]);
+    has_total_ = true;
     state_.clear();
   }
 
@@ -178,7 +212,7 @@ class WideConsumer {
   R1_DEVICE void group_sync() const { named_sync(kGroup + group_, kGroupThreads); }
 
   R1_DEVICE void hand_over() const {
-    total_.save(handed_state(blockIdx.x));
+    state_.save(handed_state(blockIdx.x));
     group_sync();
     if (threadIdx.x % kGroupThreads == 0) {
       __threadfence();
@@ -194,7 +228,8 @@ class WideConsumer {
     }
     __syncwarp();
     group_sync();
-    total_.load(handed_state(work_.before));
+    state_.load(handed_state(work_.before));
+    keep_total();
   }
 
   R1_DEVICE void finish() {
@@ -202,11 +237,11 @@ class WideConsumer {
     if (kDealt || gridDim.z == 1 || work_.segments == 1) {
       bf16* const rows[2] = {member(0) < work_.own ? output(member(0)) : nullptr,
                              member(1) < work_.own ? output(member(1)) : nullptr};
-      return total_.store(rows);
+      return state_.store(rows);
     }
     const int64_t part = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * 2 + group_;
     float4* partials = reinterpret_cast<float4*>(a_.partials) + part * gridDim.z * cuda::prefill_partial(kDim);
-    total_.save(partials + blockIdx.z * cuda::prefill_partial(kDim));
+    state_.save(partials + blockIdx.z * cuda::prefill_partial(kDim));
     __shared__ bool last[2];
     named_sync(kConsumers, shared_turns_ ? 2 * kGroupThreads : kGroupThreads);  // K and V have been read by both
     if (threadIdx.x % kGroupThreads == 0) last[group_] = last_to_arrive(a_.arrived + part, work_.segments);
@@ -225,8 +260,11 @@ class WideConsumer {
   const WideBarriers& barriers_;
   const int group_;
   const bool shared_turns_;
-  int done_ = 0;         // tiles of all pieces
-  State state_, total_;  // of this segment, of those before
+  int done_ = 0;       // tiles of all pieces
+  int last_[2];        // slots of this thread's rows
+  State state_;        // of this segment
+  float4 total_sums_;  // maxima and sums of weights of the segments before, whose accumulators are in shared memory
+  bool has_total_;     // whether there are any
 };
 
 }  // namespace r1

@@ -131,6 +131,11 @@ R1_DEVICE float4 load_shared_float4(uint32_t address) {
   return v;
 }
 
+R1_DEVICE void store_shared_float4(uint32_t address, float4 v) {
+  asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w)
+               : "memory");
+}
+
 /** Copies 16 bytes to shared memory in the background; zeros where !valid (nothing is read then). sm_80. */
 R1_DEVICE void cp_async_16(uint32_t to, const void* from, bool valid) {
   asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0)

@@ -55,4 +55,14 @@ R1_DEVICE void wgmma_pin(float (&d)[N][4]) {
   for (int i = 0; i < N; i++) wgmma_pin(d[i]);
 }
 
+/** The same of operands in registers: nobody may write to those before a product that reads them is done. */
+template <int N>
+R1_DEVICE void wgmma_pin(uint32_t (&a)[N][4]) {
+#pragma unroll
+  for (int i = 0; i < N; i++) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) asm volatile("" : "+r"(a[i][j])::"memory");
+  }
+}
+
 }  // namespace r1

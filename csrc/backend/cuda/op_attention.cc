@@ -25,8 +25,10 @@ constexpr unsigned tile_bytes(int head_dim, int stages) {
   return static_cast<unsigned>(2 * stages * 64 * head_dim * 2);
 }
 
-// 128 query members, two stages of K and V tiles of 128 tokens, and their alignment to 1024 bytes.
-constexpr unsigned wide_bytes(int head_dim) { return static_cast<unsigned>((128 + 4 * 128) * head_dim * 2 + 1024); }
+// 128 query members, two stages of K and V tiles of 128 tokens, and their alignment to 1024 bytes; sums of 128 members.
+constexpr unsigned wide_bytes(int head_dim) {
+  return static_cast<unsigned>((128 + 4 * 128) * head_dim * 2 + 1024 + 128 * head_dim * 4);
+}
 
 // The best first.
 constexpr PrefillRow kPrefillTable[] = {
