@@ -11,64 +11,68 @@ namespace r1 {
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
-/** Of a warpgroup; false after the last. */
-R1_DEVICE bool next_piece(const WidePieces<true>& pieces, const WideWork& work, int barrier) {
-  __syncwarp();
-  named_sync(barrier, kGroupThreads);  // nobody needs to know any more what the piece before was
-  if (threadIdx.x % kGroupThreads == 0) pieces.next();
-  __syncwarp();
-  named_sync(barrier, kGroupThreads);
-  return work.members > 0;
-}
-template <class Pieces>
-R1_DEVICE bool next_piece(const Pieces&, const WideWork&, int) {
-  return false;
-}
-
-// Grid, dealt: any number of blocks, among whom tiles are dealt (attention_deal.h). Else x KV heads times the parts of
-// 128 members that a tile of rows has at most, y tiles of up to 128 rows of one sequence, those with the most keys
-// first; z: 1, or where blocks are few as many as there are segments.
-template <int kDim, bool kDealt>
+// Grid, of blocks that stay: one to an SM, which take items (a tile of up to 128 rows of one sequence in one column: a
+// KV head's part of 128 members) one after the other, those with the most keys first, or what is dealt to them
+// (attention_deal.h). While an item is computed the next is described, and its K, V and queries are brought as soon as
+// there is room. Else x columns, y tiles; z: 1, or where blocks are few as many as there are segments.
+template <int kDim, bool kStays>
 R1_DEVICE void attention_prefill_wide(const TensorMap& cache, const AttentionArgs& a) {
   extern __shared__ __align__(1024) uint8_t dynamic[];
   __shared__ WideBarriers barriers;
-  __shared__ WideWork works[3];
-  WideWork& work = works[threadIdx.x / kGroupThreads];
-  const WidePieces<kDealt> pieces(a, work);
-  if (threadIdx.x % kGroupThreads == 0) pieces.begin();
-  __syncthreads();
-  if (work.members <= 0) return;
+  __shared__ WideWork works[2];
   const WideShared<kDim> shared{(shared_address(dynamic) + 1023) & ~1023u};
-  const int consumers = kDealt || work.members > kMembers ? 2 : 1;
-  if (threadIdx.x == 0) {
-    for (int i = 0; i < kStages; ++i) {
-      barrier_init(shared_address(&barriers.full_keys[i]), 1);
-      barrier_init(shared_address(&barriers.full_values[i]), 1);
-      barrier_init(shared_address(&barriers.empty_keys[i]), 4 * consumers);
-      barrier_init(shared_address(&barriers.empty_values[i]), 4 * consumers);
+  if (!kStays) {
+    if (threadIdx.x == 0) {
+      describe_item(a, a.tiles[blockIdx.y], blockIdx.x, gridDim.x, works[0]);
+      if (works[0].members > 0 && gridDim.z > 1) take_segment(blockIdx.z, works[0]);
     }
-    barrier_init(shared_address(&barriers.end_values), 1);
-    barrier_init_fence();
+    __syncthreads();
+    if (works[0].members <= 0) return;
+  }
+  const int consumers = kStays || works[0].members > kMembers ? 2 : 1;
+  if (threadIdx.x == 0) {
+    barriers.init(consumers);
     tensor_prefetch(&cache);
     pdl_trigger();
   }
   __syncthreads();
-  pdl_wait();
   if (threadIdx.x < kGroupThreads) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(WideShared<kDim>::kProducerRegisters));
-    WideProducer<kDim> producer(a, cache, shared, barriers);
-    do {
-      producer.run(work);
-    } while (kDealt && next_piece(pieces, work, kProducers));
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    if (kStays && warp == kDescriber) {
+      if (lane == 0) describe(a, barriers, works);
+      return;
+    }
+    pdl_wait();
+    if (warp == kLoader) {
+      WideLoader<kDim> loader(a, cache, shared, barriers);
+      for_each_work<kStays>(barriers, works, [&](const WideWork& work) {
+        if (lane == 0) loader.run(work);
+      });
+      return;
+    }
+    WideClearer<kDim, kStays ? 64 : 96> clearer(shared, barriers, threadIdx.x - 32 * kQueries);
+    const int group = warp - kQueries;
+    int pieces = 0;
+    for_each_work<kStays>(barriers, works, [&](const WideWork& work) {
+      if constexpr (kStays) {
+        WideQueries<kDim, 32> queries(a, work, group, lane);
+        if (pieces > 0) barrier_wait(shared_address(&barriers.empty_queries[group]), (pieces - 1) & 1);
+        ++pieces;
+        queries.load(shared.queries(group));
+        __syncwarp();
+        if (lane == 0) barrier_arrive(shared_address(&barriers.full_queries[group]));
+      }
+      clearer.run(work);
+    });
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(WideShared<kDim>::kConsumerRegisters));
     const int group = threadIdx.x / kGroupThreads - 1;
     if (group >= consumers) return;
+    pdl_wait();
     if (consumers == 2 && group == 1) named_arrive(kTurn, 2 * kGroupThreads);  // the first turn
-    WideConsumer<kDim, kDealt> consumer(a, work, shared, barriers, consumers == 2);
-    do {
-      consumer.run();
-    } while (kDealt && next_piece(pieces, work, kGroup + group));
+    WideConsumer<kDim, kStays> consumer(a, shared, barriers, consumers == 2);
+    for_each_work<kStays>(barriers, works, [&](const WideWork& work) { consumer.run(work); });
   }
 }
 
@@ -77,16 +81,16 @@ R1_DEVICE void attention_prefill_wide(const TensorMap& cache, const AttentionArg
 }  // namespace r1
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define R1_WIDE_BODY(dim, dealt) r1::attention_prefill_wide<dim, dealt>(cache, args)
+#define R1_WIDE_BODY(dim, stays) r1::attention_prefill_wide<dim, stays>(cache, args)
 #else
-#define R1_WIDE_BODY(dim, dealt)
+#define R1_WIDE_BODY(dim, stays)
 #endif
-#define R1_WIDE_KERNEL(name, dim, dealt)                                                                   \
+#define R1_WIDE_KERNEL(name, dim, stays)                                                                   \
   extern "C" __global__ void __launch_bounds__(384, 1) attention_prefill_sm90_##name##bf16_d##dim(         \
       const __grid_constant__ r1::TensorMap cache, const __grid_constant__ r1::cuda::AttentionArgs args) { \
-    R1_WIDE_BODY(dim, dealt);                                                                              \
+    R1_WIDE_BODY(dim, stays);                                                                              \
   }
 R1_WIDE_KERNEL(, 64, false)
 R1_WIDE_KERNEL(, 128, false)
-R1_WIDE_KERNEL(dealt_, 64, true)
-R1_WIDE_KERNEL(dealt_, 128, true)
+R1_WIDE_KERNEL(staying_, 64, true)
+R1_WIDE_KERNEL(staying_, 128, true)

@@ -6,28 +6,27 @@
 
 namespace r1 {
 
-template <int kDim, bool kDealt>
+template <int kDim, bool kStays>
 class WideConsumer {
   using State = AttentionState<kDim>;
 
  public:
-  R1_DEVICE WideConsumer(const AttentionArgs& a, const WideWork& work, WideShared<kDim> shared, WideBarriers& barriers,
-                         bool shared_turns)
+  R1_DEVICE WideConsumer(const AttentionArgs& a, WideShared<kDim> shared, WideBarriers& barriers, bool shared_turns)
       : a_(a),
-        work_(work),
         shared_(shared),
         barriers_(barriers),
         group_(threadIdx.x / kGroupThreads - 1),
         shared_turns_(shared_turns) {}
 
   /** A piece of work; without members of its own the group takes its turns all the same. */
-  R1_DEVICE void run() {
-    load_queries();
+  R1_DEVICE void run(const WideWork& work) {
+    work_ = &work;
 #pragma unroll
-    for (int i = 0; i < 2; ++i) last_[i] = slot(min(member(i), work_.own - 1));
+    for (int i = 0; i < 2; ++i) last_[i] = slot(min(member(i), work_->own[group_] - 1));
+    begin_queries();
     state_.clear();
     has_total_ = false;
-    if (kDealt && work_.before >= 0) take_over();
+    if (kStays && work_->before >= 0) take_over();
     float s[kKeys / 8][4], shrink[2];
     uint32_t p[kKeys / 16][4];
     barrier_wait(full(barriers_.full_keys, done_), parity(done_));
@@ -37,11 +36,12 @@ class WideConsumer {
     wgmma_wait<0>();
     wgmma_pin(s);
     release(barriers_.empty_keys, done_);
-    soften(work_.begin, s, state_, shrink);
+    if (work_->begin + 1 == work_->end) end_queries();
+    soften(work_->begin, s, state_, shrink);
     pack(s, p);
     barrier_wait(full(barriers_.full_values, done_), parity(done_));
 #pragma unroll 1
-    for (int tile = work_.begin; tile + 1 < work_.end; ++tile) {
+    for (int tile = work_->begin; tile + 1 < work_->end; ++tile) {
       const int i = done_++;
       barrier_wait(full(barriers_.full_keys, i + 1), parity(i + 1));
       begin_turn();
@@ -51,6 +51,7 @@ class WideConsumer {
       wgmma_wait<1>();
       wgmma_pin(s);
       release(barriers_.empty_keys, i + 1);
+      if (tile + 2 == work_->end) end_queries();
       const bool ends = ends_segment(tile);
       RowSums next = state_;
       if (ends) next.clear();
@@ -84,43 +85,28 @@ class WideConsumer {
   }
   R1_DEVICE int first_member() const { return group_ * kMembers; }
   /** Of one of the group's members, or of the piece's last where the group has none. */
-  R1_DEVICE int slot(int member) const { return work_.slot_of(a_, min(first_member() + member, work_.members - 1)); }
+  R1_DEVICE int slot(int member) const { return work_->slot_of(a_, min(first_member() + member, work_->members - 1)); }
   R1_DEVICE float weight_factor() const { return a_.scale * 1.44269504f; }
 
   // The other warpgroup computes its softmax meanwhile. The first turn is the first one's.
   R1_DEVICE void begin_turn() const {
-    if (kDealt || shared_turns_) named_sync(kTurn + group_, 2 * kGroupThreads);
+    if (kStays || shared_turns_) named_sync(kTurn + group_, 2 * kGroupThreads);
   }
   R1_DEVICE void end_turn() const {
-    if (kDealt || shared_turns_) named_arrive(kTurn + 1 - group_, 2 * kGroupThreads);
+    if (kStays || shared_turns_) named_arrive(kTurn + 1 - group_, 2 * kGroupThreads);
   }
 
-  R1_DEVICE void load_queries() {
-    constexpr int kChunks = kDim / 8;  // of 16 bytes
-    const int64_t stride = int64_t{a_.heads + 2 * a_.kv_heads} * kDim;
-    const bf16* q = static_cast<const bf16*>(a_.qkv);
-    const uint32_t to = shared_.queries(group_);
-    constexpr int kAtOnce = kMembers * kChunks / kGroupThreads;  // of this thread; stores would keep loads in order
-    uint4 v[kAtOnce];
-#pragma unroll
-    for (int i = 0; i < kAtOnce; ++i) {
-      const int at = i * kGroupThreads + threadIdx.x % kGroupThreads, member = at / kChunks,
-                m = first_member() + member;
-      v[i] = make_uint4(0, 0, 0, 0);
-      if (member >= work_.own) continue;
-      const bf16* from = q + work_.row_of(m) * stride + work_.head_of(m) * kDim;
-      v[i] = __ldcg(reinterpret_cast<const uint4*>(from) + at % kChunks);
+  R1_DEVICE void begin_queries() {
+    if constexpr (kStays) {
+      barrier_wait(shared_address(&barriers_.full_queries[group_]), pieces_++ & 1);
+    } else {
+      WideQueries<kDim, kGroupThreads>(a_, *work_, group_, threadIdx.x % kGroupThreads).load(shared_.queries(group_));
+      group_sync();
     }
-#pragma unroll
-    for (int i = 0; i < kAtOnce; ++i) {
-      const int at = i * kGroupThreads + threadIdx.x % kGroupThreads, member = at / kChunks, chunk = at % kChunks;
-      const uint32_t place = to + chunk / 8 * (kMembers * 128) + member * 128 + ((chunk ^ member) & 7) * 16;
-      asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(place), "r"(v[i].x), "r"(v[i].y), "r"(v[i].z),
-                   "r"(v[i].w)
-                   : "memory");
-    }
-    async_proxy_fence();
-    group_sync();
+  }
+  /** No product reads them any more. */
+  R1_DEVICE void end_queries() const {
+    if (kStays && threadIdx.x % 32 == 0) barrier_arrive(shared_address(&barriers_.empty_queries[group_]));
   }
 
   /** Starts s = Q K^T. */
@@ -145,7 +131,7 @@ class WideConsumer {
   /** The scores of a tile become weights. */
   R1_DEVICE void soften(int tile, float (&s)[kKeys / 8][4], RowSums& sums, float (&shrink)[2]) const {
     const int first_key = tile * kKeys;
-    if (first_key < work_.open_begin || first_key + kKeys > work_.open_end) {
+    if (first_key < work_->open_begin[group_] || first_key + kKeys > work_->open_end[group_]) {
 #pragma unroll
       for (int i = 0; i < 2; ++i) State::mask(s, i, first_key, first_of(a_, last_[i]), last_[i]);
     }
@@ -201,7 +187,7 @@ class WideConsumer {
 
   R1_DEVICE bf16* output(int member) const {
     const int m = first_member() + member;
-    return static_cast<bf16*>(a_.out) + (int64_t{work_.row_of(m)} * a_.heads + work_.head_of(m)) * kDim;
+    return static_cast<bf16*>(a_.out) + (int64_t{work_->row_of(m)} * a_.heads + work_->head_of(m)) * kDim;
   }
 
   /** This thread's part of the result that a block hands to a later one. */
@@ -222,21 +208,21 @@ class WideConsumer {
   /** Of a block with a lower index, which has begun before this one and taken that piece first. */
   R1_DEVICE void take_over() {
     if (threadIdx.x % kGroupThreads == 0) {
-      int32_t* flag = a_.arrived + handed(work_.before);
+      int32_t* flag = a_.arrived + handed(work_->before);
       while (atomicCAS(flag, 1, 0) == 0) __nanosleep(100);
       __threadfence();
     }
     __syncwarp();
     group_sync();
-    state_.load(handed_state(work_.before));
+    state_.load(handed_state(work_->before));
     keep_total();
   }
 
   R1_DEVICE void finish() {
-    if (kDealt && !work_.ends) return hand_over();
-    if (kDealt || gridDim.z == 1 || work_.segments == 1) {
-      bf16* const rows[2] = {member(0) < work_.own ? output(member(0)) : nullptr,
-                             member(1) < work_.own ? output(member(1)) : nullptr};
+    if (kStays && !work_->ends) return hand_over();
+    if (kStays || gridDim.z == 1 || work_->segments == 1) {
+      bf16* const rows[2] = {member(0) < work_->own[group_] ? output(member(0)) : nullptr,
+                             member(1) < work_->own[group_] ? output(member(1)) : nullptr};
       return state_.store(rows);
     }
     const int64_t part = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * 2 + group_;
@@ -244,25 +230,25 @@ class WideConsumer {
     state_.save(partials + blockIdx.z * cuda::prefill_partial(kDim));
     __shared__ bool last[2];
     named_sync(kConsumers, shared_turns_ ? 2 * kGroupThreads : kGroupThreads);  // K and V have been read by both
-    if (threadIdx.x % kGroupThreads == 0) last[group_] = last_to_arrive(a_.arrived + part, work_.segments);
+    if (threadIdx.x % kGroupThreads == 0) last[group_] = last_to_arrive(a_.arrived + part, work_->segments);
     const auto sync = [&] { group_sync(); };
     sync();
     if (!last[group_]) return;
     extern __shared__ __align__(1024) uint8_t dynamic[];
-    const SegmentMerger<kDim> merger{partials, work_.segments, work_.own,
-                                     dynamic + group_ * cuda::merge_bytes(work_.segments)};
+    const SegmentMerger<kDim> merger{partials, work_->segments, work_->own[group_],
+                                     dynamic + group_ * cuda::merge_bytes(work_->segments)};
     merger.template run<bf16>(weight_factor(), sync, [&](int member) { return output(member); });
   }
 
   const AttentionArgs& a_;
-  const WideWork& work_;
   const WideShared<kDim> shared_;
   const WideBarriers& barriers_;
   const int group_;
   const bool shared_turns_;
-  int done_ = 0;       // tiles of all pieces
-  int last_[2];        // slots of this thread's rows
-  State state_;        // of this segment
+  const WideWork* work_;
+  int pieces_ = 0, done_ = 0;  // pieces of work, tiles of all of them
+  int last_[2];                // slots of this thread's rows
+  State state_;                // of this segment
   float4 total_sums_;  // maxima and sums of weights of the segments before, whose accumulators are in shared memory
   bool has_total_;     // whether there are any
 };

@@ -64,7 +64,7 @@ Napi::Value dealt_pieces(const Napi::CallbackInfo& info) {
       left -= piece.end - piece.begin;
       Napi::Array of = Napi::Array::New(env);
       for (const int value :
-           {piece.column, piece.tile, piece.begin, piece.end, piece.begin > 0 ? deal.block_before(b) : -1}) {
+           {piece.column, piece.tile, piece.begin, piece.end, piece.begin > 0 ? deal.block_before(b, first) : -1}) {
         of.Set(of.Length(), value);
       }
       pieces.Set(pieces.Length(), of);

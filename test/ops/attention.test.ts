@@ -81,6 +81,67 @@ const dealt: { shape: Case; layout: Layout; chunks: [sequence: number, from: num
     ],
   },
 ];
+// Steps with more tiles than an H200 has SMs, none of them long: an SM takes one after the other.
+const many: typeof dealt = [
+  {
+    shape: cases[2],
+    layout: {
+      name: "a prompt beside a late chunk and short prompts",
+      numericClass: "prefill",
+      parts: [part(520, 520), part(1700, 260), ...Array.from({ length: 12 }, (_, i) => part(120 + i, 2))],
+    },
+    chunks: [
+      [0, 0, 520],
+      [0, 300, 100],
+      [1, 0, 3],
+      [1, 130, 130],
+      [9, 0, 2],
+    ],
+  },
+  {
+    shape: cases[4],
+    layout: {
+      name: "short prompts with a window",
+      numericClass: "prefill",
+      parts: [part(300, 300), part(900, 200), ...Array.from({ length: 38 }, (_, i) => part(40 + 5 * i, 5))],
+    },
+    chunks: [
+      [0, 0, 300],
+      [1, 0, 60],
+      [1, 100, 100],
+      [30, 0, 5],
+    ],
+  },
+  {
+    shape: cases[6],
+    layout: {
+      name: "prompts with a window",
+      numericClass: "prefill",
+      parts: [part(400, 400), part(1300, 390), part(7, 7), part(90, 80), part(129, 129)],
+    },
+    chunks: [
+      [0, 0, 130],
+      [1, 250, 140],
+      [2, 0, 7],
+      [4, 1, 128],
+    ],
+  },
+  {
+    shape: cases[1],
+    layout: {
+      name: "three prompts",
+      numericClass: "prefill",
+      parts: [part(450, 450), part(3000, 300), part(128, 128)],
+    },
+    chunks: [
+      [0, 0, 450],
+      [0, 449, 1],
+      [1, 0, 20],
+      [1, 172, 128],
+      [2, 0, 128],
+    ],
+  },
+];
 // Decode steps whose teams of threads take a part of a span of segments, some spans, whole rows, or halves of short rows:
 // on an H200 a block is two teams where there are no more than 132 pairs of a row and a KV head.
 const lengths: { shape: Case; layout: Layout }[] = [
@@ -265,15 +326,15 @@ describe.each(variants())("attention on $label", ({ options, precision, ...varia
     expectClose(actual, expected, stored[precision], `sequence ${sequence}, row ${row}`);
   }
 
-  it.skipIf(variant.device !== "cuda").each(dealt)(
-    "deals tiles to blocks: $layout.name, bit-equal in any company",
+  it.skipIf(variant.device !== "cuda").each([...dealt, ...many])(
+    "has more tiles than SMs: $layout.name, bit-equal in any company",
     ({ shape, layout, chunks }) => {
       const scene = new Scene(backend, shape, layout, precision);
       const whole = scene.run();
       expectWritten(whole.values, layout.name);
       layout.parts.forEach(({ rows }, sequence) => {
         for (const row of [0, rows >> 1, rows - 1])
-          expectHeads(scene, whole, sequence, row, [row % 5, shape.heads - 1]);
+          expectHeads(scene, whole, sequence, row, [row % Math.min(5, shape.heads), shape.heads - 1]);
       });
       for (const chunk of chunks) expectSameAlone(scene, whole, ...chunk);
       scene.cache.free();

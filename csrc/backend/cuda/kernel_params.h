@@ -118,7 +118,8 @@ R1_HOST_DEVICE constexpr unsigned decode_ring_bytes(int head_dim, int stages) {
 }
 /** Counters of a row and group of heads: spans done, then of each span its segments done. */
 constexpr int kDecodeCounters = 1 + kMaxSegments / kSpanSegments;
-/** decode: rows times groups of heads times kDecodeCounters; prefill: tiles times heads. */
+/** decode: rows times groups of heads times kDecodeCounters; prefill: tiles times heads, or two of a block that stays.
+ */
 constexpr int kAttentionCounters = 64 * 256 * kDecodeCounters;
 /** Of attention_decode_merge: for each span one for four dimensions. */
 R1_HOST_DEVICE constexpr int decode_merge_threads(int head_dim) { return kMaxSegments / kSpanSegments * head_dim / 4; }
@@ -155,10 +156,11 @@ struct AttentionArgs {
   float* partials;
   // zero between launches; decode: [rows][kv_heads][head_chunks][kDecodeCounters]; prefill, segments done: as partials
   int32_t* arrived;
-  const PrefillTile* tiles;  // prefill: [gridDim.y], dealt: [deal_count]
-  // Where tiles are dealt (attention_deal.h): how many, their key tiles, and columns; 0 else. The blocks' results of
-  // items that others finish are then at partials [gridDim.x][2][prefill_partial(head_dim)] float4, flags of them at
-  // arrived.
+  const PrefillTile* tiles;  // prefill: [gridDim.y], where blocks stay: [deal_count]
+  // Where blocks stay: how many tiles, and columns; 0 else. Where items are dealt (attention_deal.h): the tiles' key
+  // tiles. The blocks' results of items that others finish are then at partials
+  // [gridDim.x][2][prefill_partial(head_dim)] float4, flags of them at arrived. Where they are not it is 0, and arrived
+  // counts items that were taken beyond each block's first, and blocks that are done.
   int32_t deal_count, deal_total, deal_columns;
   int32_t rows, heads, kv_heads, window;
   float scale;

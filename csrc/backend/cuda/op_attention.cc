@@ -16,8 +16,8 @@ struct PrefillRow {
   int head_dim;
   const char* kernel;
   unsigned shared_bytes;
-  const char* dealt = nullptr;  // the kernel for more tiles than SMs
-  bool wide = false;            // attention_prefill_sm90.cu: tiles of 128 rows, K and V through a tensor map
+  const char* staying = nullptr;  // the kernel for more items than SMs, whose blocks stay
+  bool wide = false;              // attention_prefill_sm90.cu: tiles of 128 rows, K and V through a tensor map
 };
 
 // Two stages of K and V tiles of 64 tokens on sm_80, one on sm_75.
@@ -33,9 +33,9 @@ constexpr unsigned wide_bytes(int head_dim) {
 // The best first.
 constexpr PrefillRow kPrefillTable[] = {
     {KernelFamily::kSm90, DType::kBF16, 64, "attention_prefill_sm90_bf16_d64", wide_bytes(64),
-     "attention_prefill_sm90_dealt_bf16_d64", true},
+     "attention_prefill_sm90_staying_bf16_d64", true},
     {KernelFamily::kSm90, DType::kBF16, 128, "attention_prefill_sm90_bf16_d128", wide_bytes(128),
-     "attention_prefill_sm90_dealt_bf16_d128", true},
+     "attention_prefill_sm90_staying_bf16_d128", true},
     {KernelFamily::kSm80, DType::kBF16, 64, "attention_prefill_sm80_bf16_d64", tile_bytes(64, 2)},
     {KernelFamily::kSm80, DType::kBF16, 128, "attention_prefill_sm80_bf16_d128", tile_bytes(128, 2)},
     {KernelFamily::kSm80, DType::kF16, 64, "attention_prefill_sm80_fp16_d64", tile_bytes(64, 2)},
@@ -128,22 +128,29 @@ const CUtensorMap& map_cache(OpContext& op, const KvPool& kv, int head_dim) {
 constexpr int64_t kWorkspaceFloats = (int64_t{64} << 20) / sizeof(float);
 
 /** Gives the launch its workspace: counters, zero between launches, then partial results. */
-void take_workspace(OpContext& op, AttentionArgs& args) {
-  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + kWorkspaceFloats);
+void take_workspace(OpContext& op, AttentionArgs& args, int64_t floats = kWorkspaceFloats) {
+  float* scratch = op.launch.workspace_as<float>(Workspace::kAttention, kAttentionCounters + floats);
   args.arrived = reinterpret_cast<int32_t*>(scratch);
   args.partials = scratch + kAttentionCounters;
 }
 
-/** More tiles than SMs: each SM has one block, and they share the tiles' keys equally. */
-void launch_dealt(OpContext& op, const AttentionParams& p, const PrefillRow& row, int64_t columns, AttentionArgs args) {
-  take_workspace(op, args);
+/**
+ * More items (tiles times columns) than SMs: each SM has one block, which takes one item after the other, or where
+ * items are dealt an equal share of their keys.
+ */
+void launch_staying(OpContext& op, const AttentionParams& p, const PrefillRow& row, int64_t columns,
+                    AttentionArgs args) {
+  const int sms = op.launch.device().sm_count, states = sms * (kWidePrefillTileRows / kStateRows);
+  const bool dealable = p.mask.window == 0 && states <= kAttentionCounters &&
+                        states * int64_t{4} * prefill_partial(p.head_dim) <= kWorkspaceFloats;
+  const bool dealt = dealable && worth_dealing(op.step.tile_count() * columns, op.step.last_slot(), sms);
+  take_workspace(op, args, dealt ? kWorkspaceFloats : 0);
   args.tiles = op.step.tiles();
   args.deal_count = op.step.tile_count();
-  args.deal_total = op.step.deal_total();
+  args.deal_total = dealt ? op.step.deal_total() : 0;
   args.deal_columns = static_cast<int32_t>(columns);
-  const LaunchShape shape{
-      .grid_x = static_cast<unsigned>(op.launch.device().sm_count), .block = 384, .shared_bytes = row.shared_bytes};
-  op.launch.launch(op.launch.kernel(row.dealt), shape, map_cache(op, *p.kv, p.head_dim), args);
+  const LaunchShape shape{.grid_x = static_cast<unsigned>(sms), .block = 384, .shared_bytes = row.shared_bytes};
+  op.launch.launch(op.launch.kernel(row.staying), shape, map_cache(op, *p.kv, p.head_dim), args);
 }
 
 /**
@@ -161,10 +168,7 @@ void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row
   const int64_t blocks = row.wide ? p.kv_heads * ((members + tile_rows - 1) / tile_rows) : p.heads;
   const int64_t states = blocks * (tile_rows / kStateRows);
   const int64_t state_floats = 4 * prefill_partial(p.head_dim);
-  const bool dealable = row.dealt && p.mask.window == 0 && sms * (tile_rows / kStateRows) <= kAttentionCounters &&
-                        sms * (tile_rows / kStateRows) * state_floats <= kWorkspaceFloats;
-  if (dealable && worth_dealing(tiles * blocks, op.step.last_slot(), sms))
-    return launch_dealt(op, p, row, blocks, args);
+  if (row.staying && tiles * blocks > sms) return launch_staying(op, p, row, blocks, args);
   const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * sms &&
                      tiles * states * segments * state_floats <= kWorkspaceFloats &&
                      tiles * states <= kAttentionCounters;
