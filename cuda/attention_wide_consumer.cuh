@@ -15,7 +15,7 @@ class WideConsumer {
       : a_(a),
         shared_(shared),
         barriers_(barriers),
-        group_(threadIdx.x / kGroupThreads - 1),
+        group_(uniform(threadIdx.x / kGroupThreads) - 1),
         shared_turns_(shared_turns) {}
 
   /** A piece of work; without members of its own the group takes its turns all the same. */
@@ -42,7 +42,7 @@ class WideConsumer {
     barrier_wait(full(barriers_.full_values, done_), parity(done_));
 #pragma unroll 1
     for (int tile = work_->begin; tile + 1 < work_->end; ++tile) {
-      const int i = done_++;
+      const int i = uniform(done_++);
       barrier_wait(full(barriers_.full_keys, i + 1), parity(i + 1));
       begin_turn();
       multiply_keys(i + 1, s);
@@ -66,7 +66,7 @@ class WideConsumer {
       }
       static_cast<RowSums&>(state_) = next;
     }
-    const int i = done_++;
+    const int i = uniform(done_++);
     begin_turn();
     add_values(i, p, shrink);
     end_turn();
@@ -76,6 +76,8 @@ class WideConsumer {
   }
 
  private:
+  /** What all threads of a warp have alike, so that the compiler knows and keeps what follows in uniform registers. */
+  R1_DEVICE static int uniform(int v) { return __shfl_sync(~0u, v, 0); }
   R1_DEVICE static uint32_t full(const uint64_t (&barriers)[kStages], int i) {
     return shared_address(&barriers[i % kStages]);
   }
