@@ -13,6 +13,7 @@ constexpr int kKeys = cuda::kWideKeys;  // of a tile
 constexpr int kGroupThreads = 128, kMembers = 64;
 constexpr int kHalfBytes = kKeys * 128;  // of 64 dimensions of a tile
 constexpr int kStages = 2;
+constexpr int kTilesNearEnd = 4;  // which take as long as to describe the next piece, and longer
 
 /**
  * Shared memory: queries [2 warpgroups], K [kStages], V [kStages], each in slices of 64 dimensions, rows of 128 bytes
@@ -40,6 +41,7 @@ struct WideBarriers {
   uint64_t end_values[kStages];  // V of an item's last tile, before what lies behind the last key is cleared
   uint64_t full_queries[2], empty_queries[2];
   uint64_t full_work[2], empty_work[2];
+  uint64_t near_end;  // of a piece: its last tiles are being loaded
 
   /** By one thread; of so many warpgroups of consumers. */
   R1_DEVICE void init(int consumers) {
@@ -56,6 +58,7 @@ struct WideBarriers {
       barrier_init(shared_address(&full_work[i]), 1);
       barrier_init(shared_address(&empty_work[i]), 4 * consumers + 3);  // every warp but the one that describes
     }
+    barrier_init(shared_address(&near_end), 1);
     barrier_init_fence();
   }
 };
@@ -138,9 +141,9 @@ class WidePieces {
     }
     work.members = 0;
   }
+  R1_DEVICE bool dealt() const { return a_.deal_total > 0; }
 
  private:
-  R1_DEVICE bool dealt() const { return a_.deal_total > 0; }
   R1_DEVICE cuda::TileDeal deal() const {
     return {a_.tiles, a_.deal_count, a_.deal_total, a_.deal_columns, static_cast<int>(gridDim.x)};
   }
@@ -170,13 +173,16 @@ class WidePieces {
   int claims_ = 0;
 };
 
-/** Describes the block's work, a piece ahead of the others; by one thread. Behind the last comes one without members.
+/**
+ * Describes the block's work, a piece ahead of the others; by one thread. Behind the last comes one without members. An
+ * item is not claimed before the one before it comes to its end, so that blocks with short ones take more.
  */
 R1_DEVICE void describe(const AttentionArgs& a, WideBarriers& barriers, WideWork (&works)[2]) {
   WidePieces pieces(a);
 #pragma unroll 1
   for (int i = 0;; ++i) {
     WideWork& work = works[i % 2];
+    if (i >= 1 && !pieces.dealt()) barrier_wait(shared_address(&barriers.near_end), (i - 1) & 1);
     if (i >= 2) barrier_wait(shared_address(&barriers.empty_work[i % 2]), (i / 2 - 1) & 1);
     pieces.next(work);
     const bool last = work.members <= 0;
@@ -264,6 +270,7 @@ class WideLoader {
 #pragma unroll 1
     for (int tile = work.begin; tile < end; ++tile, ++done_) {
       const int i = done_, stage = i % kStages;
+      if (tile == max(work.begin, end - kTilesNearEnd)) barrier_arrive(shared_address(&barriers_.near_end));
       const uint32_t parity = (i / kStages - 1) & 1;
       const bool ends = (tile + 1) * kKeys > keys_end;
       const bool both = 2 * tile + 1 < end_block;
