@@ -70,6 +70,36 @@ R1_DEVICE bool last_of_row(uint32_t* arrived) {
   return last;
 }
 
+/**
+ * take(first, v) with values[first + j kSampleThreads] in v[j], for this thread's part of values[begin .. end), kAtOnce
+ * at a time: all are asked for at once, past L1, as a trip to L2 takes longer than what is done with them.
+ */
+template <int kAtOnce, class Take>
+R1_DEVICE void for_each_values(const float* values, int begin, int end, const Take& take) {
+#pragma unroll 1
+  for (int first = begin + static_cast<int>(threadIdx.x); first < end; first += kAtOnce * kSampleThreads) {
+    float v[kAtOnce];
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      const int i = first + j * kSampleThreads;
+      v[j] = i < end ? __ldcg(values + i) : 0.0f;
+    }
+    take(first, v);
+  }
+}
+/** take(i, value) for this thread's part of values[begin .. end). */
+template <class Take>
+R1_DEVICE void for_each_value(const float* values, int begin, int end, const Take& take) {
+  constexpr int kAtOnce = 10;  // half of what a thread has of a vocabulary of 152 064
+  for_each_values<kAtOnce>(values, begin, end, [&](int first, const float(&v)[kAtOnce]) {
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      const int i = first + j * kSampleThreads;
+      if (i < end) take(i, v[j]);
+    }
+  });
+}
+
 // ---- orders of logits -----------------------------------------------------------------------------------------------
 
 /** Larger for larger values, then for lower ids; 0 stands for nothing. -0 and 0 are equal. */
@@ -224,11 +254,11 @@ R1_DEVICE void adjust(const SampleRowView& v, float* z) {
   const float* logits = v.logits() + v.begin;
   float raw_max = -__builtin_huge_valf();
   int bad = 0;
-  for (int i = threadIdx.x; i < count; i += kSampleThreads) {
-    z[i] = __ldcg(logits + i);
-    if (sampling::is_bad_logit(z[i])) bad = kRawBad;
-    raw_max = fmaxf(raw_max, z[i]);
-  }
+  for_each_value(logits, 0, count, [&](int i, float value) {
+    z[i] = value;
+    if (sampling::is_bad_logit(value)) bad = kRawBad;
+    raw_max = fmaxf(raw_max, value);
+  });
   raw_max = block_max<kSampleWarps>(raw_max, shared);  // and z is complete
   if (v.wants_logprobs()) raw_statistics(v, z, count, raw_max, chunk);
   __syncthreads();
@@ -278,14 +308,14 @@ R1_DEVICE void weigh(const SampleRowView& v) {
   __syncthreads();
   const float z_max = __ldcg(&v.fixed->state.z_max);
   Wide enough = 0;
-  for (int id = v.begin + static_cast<int>(threadIdx.x); id < v.end; id += kSampleThreads) {
-    const uint64_t weight = sampling::weight_of(__ldcg(v.scaled() + id), z_max);
-    if (weight == 0) continue;
+  for_each_value(v.scaled(), v.begin, v.end, [&](int, float value) {
+    const uint64_t weight = sampling::weight_of(value, z_max);
+    if (weight == 0) return;
     const int bin = weight_bin(weight);
     atomicAdd(&sums[bin], static_cast<Wide>(weight));
     atomicAdd(&counts[bin], 1u);
     if (weight >= v.sample.min_p) enough += weight;
-  }
+  });
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2) enough += __shfl_xor_sync(~0u, enough, offset);
   if (threadIdx.x % 32 == 0 && enough) atomicAdd(reinterpret_cast<Wide*>(&v.fixed->state.min_p_sum), enough);
@@ -335,12 +365,19 @@ R1_DEVICE void scan_bins(const SampleRowView& v) {
 
 R1_DEVICE void scatter(const SampleRowView& v) {
   const float z_max = __ldcg(&v.fixed->state.z_max);
-  for (int id = v.begin + static_cast<int>(threadIdx.x); id < v.end; id += kSampleThreads) {
-    const uint64_t weight = sampling::weight_of(__ldcg(v.scaled() + id), z_max);
-    if (weight == 0) continue;
-    const uint32_t place = atomicAdd(v.part<uint32_t>(v.at.places) + weight_bin(weight), 1u);
-    v.part<int32_t>(v.at.order)[place] = id;
-  }
+  constexpr int kAtOnce = 6;  // registers do not allow for more
+  for_each_values<kAtOnce>(v.scaled(), v.begin, v.end, [&](int first, const float(&values)[kAtOnce]) {
+    int place[kAtOnce];  // all asked for before the first is used
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      const uint64_t weight = first + j * kSampleThreads < v.end ? sampling::weight_of(values[j], z_max) : 0;
+      place[j] = weight == 0 ? -1 : static_cast<int>(atomicAdd(v.part<uint32_t>(v.at.places) + weight_bin(weight), 1u));
+    }
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      if (place[j] >= 0) v.part<int32_t>(v.at.order)[place[j]] = first + j * kSampleThreads;
+    }
+  });
 }
 
 /** A token at a place in the order. */
