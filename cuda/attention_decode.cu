@@ -105,12 +105,15 @@ R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attenti
     const bool active = at < count;
     const HeadGroup group(a, g);
     const int2 keys = segments.range(first, end);
-    if (active) attention.begin(row, group.kv_head, keys.x, keys.y, __ldcg(a.runs + kMaxRows + 1 + row));
-    if (item == begin) pdl_wait();
-    if (!active) continue;
-    attention.set_heads(row, group.head, group.heads);
+    if (active) {
+      attention.begin(row, group.kv_head, keys.x, keys.y, __ldcg(a.runs + kMaxRows + 1 + row));
+      attention.set_heads(row, group.head, group.heads);
+    }
     const int64_t slot = int64_t{row} * groups + g;
     Run<T, kDim, Attention::kMergedAtOnce> run(shared[team()], group.heads, output_row<T, kDim>(a, row, group.head));
+    if (item == begin) pdl_wait();
+    if (!active) continue;
+    attention.load_heads();
     if (paired && segments.count == 2) {
       attention.attend(keys.y);
       __syncthreads();
@@ -194,6 +197,7 @@ R1_DEVICE void attention_rows(const cuda::AttentionArgs& a) {
   SimtAttention<T, kDim> attention(a, queries, shared.results);
   attention.begin(row, group.kv_head, first_visible(slot, a.window), slot + 1, slot);
   attention.set_heads(row, group.head, group.heads);
+  attention.load_heads();
   attention.attend(slot + 1);
   Run<T, kDim, 1> run(shared, group.heads, output_row<T, kDim>(a, row, group.head));
   run.store(run.take());

@@ -41,23 +41,26 @@ class MmaAttention {
     early_end_ = loaded_;
   }
 
-  /** The heads [head, head + heads), which share the KV head. */
+  /** The heads [head, head + heads), which share the KV head: where to find them, for load_heads(). */
   R1_DEVICE void set_heads(int row, int head, int heads) {
     const T* from = static_cast<const T*>(a_.qkv) + (int64_t{row} * (a_.heads + 2 * a_.kv_heads) + head) * kDim;
-    const bool valid = lane() / 4 < heads;
-#pragma unroll 1
-    for (int block = max(first_block_, fresh_ / kBlockTokens); block < early_end_; ++block) {
-      copy(block, block == early_end_ - 1 ? last_id_ : blocks_[block], block - first_block_, fresh_, end_, false);
-    }
-    cp_async_commit();
+    queries_ = lane() / 4 < heads ? from + lane() / 4 * kDim + lane() % 4 * 2 : nullptr;
+    fresh_block_ = max(first_block_, fresh_ / kBlockTokens);
+  }
+  /** After the kernel before has ended. */
+  R1_DEVICE void load_heads() {
 #pragma unroll
     for (int k = 0; k < kDim / 16; ++k) {  // B fragments: head lane / 4
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const T* at = from + lane() / 4 * kDim + k * 16 + i * 8 + lane() % 4 * 2;
-        q_[k][i] = valid ? __ldcg(reinterpret_cast<const unsigned*>(at)) : 0u;
+        q_[k][i] = queries_ ? __ldcg(reinterpret_cast<const unsigned*>(queries_ + k * 16 + i * 8)) : 0u;
       }
     }
+#pragma unroll 1
+    for (int block = fresh_block_; block < early_end_; ++block) {
+      copy(block, block == early_end_ - 1 ? last_id_ : blocks_[block], block - first_block_, fresh_, end_, false);
+    }
+    cp_async_commit();
   }
 
   /** The keys of the run that are left before `end`: what each warp finds in its share is left in shared memory. */
@@ -220,6 +223,8 @@ class MmaAttention {
   int block_ = 0, loaded_ = 0;                           // the next to be computed, to be loaded
   int stage_ = 0, load_stage_ = 0;                       // where they are, go
   int next_id_ = 0, last_id_ = 0;                        // KV block to be loaded next, the last one loaded early
+  const T* queries_ = nullptr;                           // of this lane, null for none
+  int fresh_block_ = 0;                                  // the first that may have fresh keys
   uint32_t q_[kDim / 16][2];
   float m_[2], l_[2];      // of heads 2 (lane % 4) and the next; l of this lane's keys alone
   float o_[kDim / 16][4];  // of dimensions lane / 4 and 8 further, each of these heads

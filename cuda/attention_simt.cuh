@@ -56,9 +56,9 @@ class SimtAttention {
   }
 
   /** The heads [head, head + heads), which share the KV head. */
-  R1_DEVICE void set_heads(int row, int head, int heads) {
-    heads_ = heads;
-    load_queries(row, head);
+  R1_DEVICE void set_heads(int row, int head, int heads) { row_ = row, head_ = head, heads_ = heads; }
+  R1_DEVICE void load_heads() {
+    load_queries(row_, head_);
     __syncthreads();
   }
 
@@ -249,7 +249,7 @@ class SimtAttention {
   SimtQueries<kDim>& queries_;
   WarpResults<kDim>& results_;
   const int32_t* blocks_ = nullptr;
-  int kv_head_ = 0, heads_ = 0, first_ = 0, end_ = 0, next_ = 0;
+  int row_ = 0, head_ = 0, kv_head_ = 0, heads_ = 0, first_ = 0, end_ = 0, next_ = 0;
   uint4 k_[kLaneKeys][kPieces], v_[kLaneKeys][kPieces];
   float m_[kHeads], l_[kHeads];  // l of this lane's keys alone
   float acc_[kHeads][kOwn];
