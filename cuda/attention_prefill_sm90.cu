@@ -55,10 +55,9 @@ R1_DEVICE void attention_prefill_wide(const TensorMap& cache, const AttentionArg
     const int group = warp - kQueries;
     int pieces = 0;
     for_each_work<kStays>(barriers, works, [&](const WideWork& work) {
-      if constexpr (kStays) {
+      if (kStays && pieces++ > 0) {  // of the first piece the consumers do
         WideQueries<kDim, 32> queries(a, work, group, lane);
-        if (pieces > 0) barrier_wait(shared_address(&barriers.empty_queries[group]), (pieces - 1) & 1);
-        ++pieces;
+        barrier_wait(shared_address(&barriers.empty_queries[group]), pieces & 1);
         queries.load(shared.queries(group));
         __syncwarp();
         if (lane == 0) barrier_arrive(shared_address(&barriers.full_queries[group]));

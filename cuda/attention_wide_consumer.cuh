@@ -25,7 +25,7 @@ class WideConsumer {
     for (int i = 0; i < 2; ++i) last_[i] = slot(min(member(i), work_->own[group_] - 1));
     begin_queries();
     state_.clear();
-    has_total_ = false;
+    fresh_ = true, has_total_ = false;
     if (kStays && work_->before >= 0) take_over();
     float s[kKeys / 8][4], shrink[2];
     uint32_t p[kKeys / 16][4];
@@ -98,9 +98,10 @@ class WideConsumer {
     if (kStays || shared_turns_) named_arrive(kTurn + 1 - group_, 2 * kGroupThreads);
   }
 
+  /** The first are brought by the group itself, which has nothing else to do. */
   R1_DEVICE void begin_queries() {
-    if constexpr (kStays) {
-      barrier_wait(shared_address(&barriers_.full_queries[group_]), pieces_++ & 1);
+    if (kStays && pieces_++ > 0) {
+      barrier_wait(shared_address(&barriers_.full_queries[group_]), pieces_ & 1);
     } else {
       WideQueries<kDim, kGroupThreads>(a_, *work_, group_, threadIdx.x % kGroupThreads).load(shared_.queries(group_));
       group_sync();
@@ -148,14 +149,15 @@ class WideConsumer {
     }
   }
 
-  /** Starts o = o * shrink + P V with P rounded to bf16. */
+  /** Starts o = o * shrink + P V with P rounded to bf16; o = P V for the first tile of a segment. */
   R1_DEVICE void add_values(int i, const uint32_t (&p)[kKeys / 16][4], const float (&shrink)[2]) {
-    state_.shrink_by(shrink);
+    if (!fresh_ && __any_sync(~0u, shrink[0] != 1.0f || shrink[1] != 1.0f)) state_.shrink_by(shrink);
     const uint64_t v = wgmma_rows(shared_.values(i % kStages), kHalfBytes);
     wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < kKeys / 16; ++k) WgmmaValues<kDim>::multiply_add(state_.o, p[k], v + k * 128);
+    for (int k = 0; k < kKeys / 16; ++k) WgmmaValues<kDim>::multiply_add(state_.o, p[k], v + k * 128, k > 0 || !fresh_);
     wgmma_commit();
+    fresh_ = false;
   }
   R1_DEVICE void end_values(int i, uint32_t (&p)[kKeys / 16][4]) {
     wgmma_wait<0>();
@@ -183,8 +185,8 @@ class WideConsumer {
       store_shared_float4(shared_.totals(group_) + n * kGroupThreads * 16, make_float4(o[0], o[1], o[2], o[3]));
     }
     total_sums_ = make_float4(state_.m[0], state_.l[0], state_.m[1], state_.l[1]);
-    has_total_ = true;
-    state_.clear();
+    static_cast<RowSums&>(state_).clear();
+    fresh_ = has_total_ = true;
   }
 
   R1_DEVICE bf16* output(int member) const {
@@ -253,6 +255,7 @@ class WideConsumer {
   State state_;                // of this segment
   float4 total_sums_;  // maxima and sums of weights of the segments before, whose accumulators are in shared memory
   bool has_total_;     // whether there are any
+  bool fresh_;         // whether no P V of this segment has been started
 };
 
 }  // namespace r1

@@ -74,12 +74,12 @@ const multiplyValues = (n) =>
   method({
     n,
     sum: grouped,
-    signature: `multiply_add(float (&d)[${n / 8}][4], const uint32_t (&a)[4], uint64_t b)`,
-    keep: "1",
+    signature: `multiply_add(float (&d)[${n / 8}][4], const uint32_t (&a)[4], uint64_t b, int keep)`,
+    keep: `%${n / 2 + 5}`,
     a: `{${list(4, (i) => `%${n / 2 + i}`).join(", ")}}`,
     b: `%${n / 2 + 4}`,
     flags: "1, 1, 1",
-    inputs: '"r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)',
+    inputs: '"r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(keep)',
   });
 
 const wrapper = (n) => `template <>
