@@ -128,8 +128,8 @@ R1_HOST_DEVICE constexpr int decode_partial(int head_dim) { return head_dim + 4;
 
 // Prefill attention adds up tiles of 64 keys in segments, whose results are merged in their order: one block may take
 // all of a row's segments, or each a block of its own. Where a segment begins depends on the place of its keys alone.
-// They grow with it, so that a long prompt has no more than some 80.
-constexpr int kSegmentTiles = 4;  // of the shortest
+// They grow with it, so that a long prompt has no more than some 60.
+constexpr int kSegmentTiles = 8;  // of the shortest
 /** Rows whose state 128 threads hold, and the float4s of it: accumulators, then maxima and sums. */
 constexpr int kStateRows = 64;
 R1_HOST_DEVICE constexpr int prefill_partial(int head_dim) { return (head_dim / 8 + 1) * 128; }
@@ -139,11 +139,11 @@ R1_HOST_DEVICE constexpr unsigned merge_bytes(int segments) { return static_cast
 
 R1_HOST_DEVICE constexpr int segment_of_tile(int tile) {
   if (tile < 128) return tile / kSegmentTiles;
-  return tile < 512 ? 24 + tile / 16 : 48 + tile / 64;
+  return tile < 512 ? 8 + tile / 16 : 32 + tile / 64;
 }
 R1_HOST_DEVICE constexpr int first_tile_of(int segment) {
-  if (segment < 32) return segment * kSegmentTiles;
-  return segment < 56 ? (segment - 24) * 16 : (segment - 48) * 64;
+  if (segment < 16) return segment * kSegmentTiles;
+  return segment < 40 ? (segment - 8) * 16 : (segment - 32) * 64;
 }
 
 struct AttentionArgs {
