@@ -33,7 +33,7 @@ R1_DEVICE void attention_prefill_wide(const TensorMap& cache, const AttentionArg
   if (threadIdx.x == 0) {
     barriers.init(consumers);
     tensor_prefetch(&cache);
-    pdl_trigger();
+    if (!kStays) pdl_trigger();  // blocks that stay have all SMs to the end, and room for no other
   }
   __syncthreads();
   if (threadIdx.x < kGroupThreads) {

@@ -19,7 +19,7 @@ const vitest = join(root, "node_modules/vitest/vitest.mjs");
 const linear = "one output|odd sizes|odd vocabulary|k = 8 · 73"; // tails of rows, columns and K
 const attention =
   "(window 65|window 64|window 1 )[^0-9].*(one row|prompt of 65|chunks|block edges|several rows)|of (64|128 .7B.).*tail";
-const attentionParts = "deals tiles to blocks: .?700|many lengths: .?(a window|short rows)"; // runs of keys that teams share
+const attentionParts = "more tiles than SMs: .?(700|four prompts)|many lengths: .?(a window|short rows)"; // runs of keys that teams share
 const clusters = "tiles of 64 columns.*(for a product|heads of 64)"; // prompt rows whose blocks share weights
 const chain = "2 in flight, run 1 times"; // arrays and results through host memory
 const small = `${linear}|${attention}|${attentionParts}|MQA with q/k norms|small steps|embed on|${chain}`;
@@ -53,7 +53,8 @@ const kernels = families.flatMap((variants) => [
   { variants, tests: oddShape, files: ops(...products, "rope-append", "embed") },
   {
     variants,
-    tests: "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail|many lengths: .?short rows",
+    tests:
+      "MQA 4/1 of 128, window 64.*(prompt of 65|block edges)|GQA (9/3|12).*tail|many lengths: .?short rows|than SMs: .?prompts with",
     files: ops("attention"),
   },
 ]);

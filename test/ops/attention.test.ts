@@ -81,14 +81,14 @@ const dealt: { shape: Case; layout: Layout; chunks: [sequence: number, from: num
     ],
   },
 ];
-// Steps with more tiles than an H200 has SMs, none of them long: an SM takes one after the other.
+// Steps with more than twice as many tiles as an H200 has SMs, none of them long: an SM takes one after the other.
 const many: typeof dealt = [
   {
     shape: cases[2],
     layout: {
       name: "a prompt beside a late chunk and short prompts",
       numericClass: "prefill",
-      parts: [part(520, 520), part(1700, 260), ...Array.from({ length: 12 }, (_, i) => part(120 + i, 2))],
+      parts: [part(520, 520), part(1700, 260), ...Array.from({ length: 24 }, (_, i) => part(120 + i, 2))],
     },
     chunks: [
       [0, 0, 520],
@@ -103,10 +103,10 @@ const many: typeof dealt = [
     layout: {
       name: "short prompts with a window",
       numericClass: "prefill",
-      parts: [part(300, 300), part(900, 200), ...Array.from({ length: 38 }, (_, i) => part(40 + 5 * i, 5))],
+      parts: [part(400, 400), part(900, 200), ...Array.from({ length: 61 }, (_, i) => part(40 + 5 * i, 5))],
     },
     chunks: [
-      [0, 0, 300],
+      [0, 0, 400],
       [1, 0, 60],
       [1, 100, 100],
       [30, 0, 5],
@@ -117,27 +117,30 @@ const many: typeof dealt = [
     layout: {
       name: "prompts with a window",
       numericClass: "prefill",
-      parts: [part(400, 400), part(1300, 390), part(7, 7), part(90, 80), part(129, 129)],
+      parts: [
+        ...[part(300, 300), part(1300, 260), part(129, 129)],
+        ...Array.from({ length: 9 }, (_, i) => part(20 + 13 * i, 20)),
+      ],
     },
     chunks: [
       [0, 0, 130],
-      [1, 250, 140],
-      [2, 0, 7],
-      [4, 1, 128],
+      [1, 120, 140],
+      [2, 1, 128],
+      [4, 0, 20],
     ],
   },
   {
     shape: cases[1],
     layout: {
-      name: "three prompts",
+      name: "four prompts",
       numericClass: "prefill",
-      parts: [part(450, 450), part(3000, 300), part(128, 128)],
+      parts: [part(400, 400), part(3000, 260), part(128, 128), part(260, 190)],
     },
     chunks: [
-      [0, 0, 450],
-      [0, 449, 1],
+      [0, 0, 400],
+      [0, 399, 1],
       [1, 0, 20],
-      [1, 172, 128],
+      [1, 132, 128],
       [2, 0, 128],
     ],
   },

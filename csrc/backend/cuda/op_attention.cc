@@ -16,7 +16,7 @@ struct PrefillRow {
   int head_dim;
   const char* kernel;
   unsigned shared_bytes;
-  const char* staying = nullptr;  // the kernel for more items than SMs, whose blocks stay
+  const char* staying = nullptr;  // the kernel for many items, whose blocks stay
   bool wide = false;              // attention_prefill_sm90.cu: tiles of 128 rows, K and V through a tensor map
 };
 
@@ -134,22 +134,24 @@ void take_workspace(OpContext& op, AttentionArgs& args, int64_t floats = kWorksp
   args.partials = scratch + kAttentionCounters;
 }
 
-/**
- * More items (tiles times columns) than SMs: each SM has one block, which takes one item after the other, or where
- * items are dealt an equal share of their keys.
- */
-void launch_staying(OpContext& op, const AttentionParams& p, const PrefillRow& row, int64_t columns,
-                    AttentionArgs args) {
+/** The tiles' items are dealt to blocks that stay, of which each SM has one (attention_deal.h). */
+bool is_dealt(const OpContext& op, const AttentionParams& p, int64_t items) {
   const int sms = op.launch.device().sm_count, states = sms * (kWidePrefillTileRows / kStateRows);
-  const bool dealable = p.mask.window == 0 && states <= kAttentionCounters &&
-                        states * int64_t{4} * prefill_partial(p.head_dim) <= kWorkspaceFloats;
-  const bool dealt = dealable && worth_dealing(op.step.tile_count() * columns, op.step.last_slot(), sms);
+  return p.mask.window == 0 && states <= kAttentionCounters &&
+         states * int64_t{4} * prefill_partial(p.head_dim) <= kWorkspaceFloats &&
+         worth_dealing(items, op.step.last_slot(), sms);
+}
+
+/** Each SM has one block, which takes one item (a tile in one of so many columns) after the other, or what is dealt. */
+void launch_staying(OpContext& op, const AttentionParams& p, const PrefillRow& row, int64_t columns, bool dealt,
+                    AttentionArgs args) {
   take_workspace(op, args, dealt ? kWorkspaceFloats : 0);
   args.tiles = op.step.tiles();
   args.deal_count = op.step.tile_count();
   args.deal_total = dealt ? op.step.deal_total() : 0;
   args.deal_columns = static_cast<int32_t>(columns);
-  const LaunchShape shape{.grid_x = static_cast<unsigned>(sms), .block = 384, .shared_bytes = row.shared_bytes};
+  const LaunchShape shape{
+      .grid_x = static_cast<unsigned>(op.launch.device().sm_count), .block = 384, .shared_bytes = row.shared_bytes};
   op.launch.launch(op.launch.kernel(row.staying), shape, map_cache(op, *p.kv, p.head_dim), args);
 }
 
@@ -168,7 +170,12 @@ void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row
   const int64_t blocks = row.wide ? p.kv_heads * ((members + tile_rows - 1) / tile_rows) : p.heads;
   const int64_t states = blocks * (tile_rows / kStateRows);
   const int64_t state_floats = 4 * prefill_partial(p.head_dim);
-  if (row.staying && tiles * blocks > sms) return launch_staying(op, p, row, blocks, args);
+  // Where an SM has few items the card fills the places of the first as soon (bench/NOTES.md).
+  constexpr int kLeastItems = 2;
+  const bool dealt = row.staying && is_dealt(op, p, tiles * blocks);
+  if (dealt || (row.staying && tiles * blocks > kLeastItems * sms)) {
+    return launch_staying(op, p, row, blocks, dealt, args);
+  }
   const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * sms &&
                      tiles * states * segments * state_floats <= kWorkspaceFloats &&
                      tiles * states <= kAttentionCounters;
