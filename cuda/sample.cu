@@ -535,9 +535,9 @@ extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_adjust(
   extern __shared__ float z[];  // [tokens of a chunk]
   r1::pdl_trigger();
   const bool padding = r1::is_padding(a);
+  const r1::SampleRowView view(a);  // the step's arrays do not depend on the kernel before
   r1::pdl_wait();
   if (padding) return;
-  const r1::SampleRowView view(a);
   r1::adjust(view, z);
   if (!r1::last_of_row(&view.fixed->state.arrived[0]) || threadIdx.x >= 32) return;
   r1::finish_adjust(view);
@@ -549,9 +549,9 @@ extern "C" __global__ void __launch_bounds__(r1::kSampleThreads) sample_weigh(
     const __grid_constant__ r1::SampleArgs a) {
   r1::pdl_trigger();
   const bool padding = r1::is_padding(a);
+  const r1::SampleRowView view(a);  // the step's arrays do not depend on the kernel before
   r1::pdl_wait();
   if (padding) return;
-  const r1::SampleRowView view(a);
   if (__ldcg(&view.fixed->state.done)) return;
   r1::weigh(view);
   if (r1::last_of_row(&view.fixed->state.arrived[1])) r1::scan_bins(view);
@@ -561,9 +561,9 @@ extern "C" __global__ void __launch_bounds__(r1::kSampleThreads, 4) sample_draw(
     const __grid_constant__ r1::SampleArgs a) {
   r1::pdl_trigger();
   const bool padding = r1::is_padding(a);
+  const r1::SampleRowView view(a);  // the step's arrays do not depend on the kernel before
   r1::pdl_wait();
   if (padding) return;
-  const r1::SampleRowView view(a);
   if (__ldcg(&view.fixed->state.done)) return;
   r1::scatter(view);
   if (!r1::last_of_row(&view.fixed->state.arrived[2])) return;
