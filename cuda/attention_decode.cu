@@ -88,6 +88,7 @@ R1_DEVICE T* output_row(const cuda::AttentionArgs& a, int row, int head) {
 template <class T, int kDim, int kTeams, class Attention>
 R1_DEVICE void attention_decode(const cuda::AttentionArgs& a, Attention& attention, RunShared<kDim>* shared) {
   __shared__ Runs runs;
+  if (a.runs_are_new) pdl_wait();  // and only then the kernel behind may begin
   pdl_trigger();
   const int groups = HeadGroup::count(a);
   if (threadIdx.x <= kMaxRows) runs.begin[threadIdx.x] = __ldcg(a.runs + threadIdx.x);  // older than the kernel before
@@ -169,9 +170,10 @@ R1_DEVICE int2 first_fresh(const cuda::AttentionArgs& a) {
   return make_int2(first(low, alone_low), first(high, alone_high));
 }
 
-// One warp. The kernel behind it may not overlap with it; those after that then find the runs before their pdl_wait().
+// One warp. The kernel behind it waits for it before it lets others begin: those find the runs before their pdl_wait().
 R1_DEVICE void plan_decode(const cuda::AttentionArgs& a) {
   __shared__ Runs runs;
+  pdl_trigger();
   runs.plan(a, HeadGroup::count(a));  // the step's arrays do not depend on the kernel before
   const int2 fresh = first_fresh(a);
   __syncwarp();

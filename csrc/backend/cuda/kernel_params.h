@@ -168,7 +168,8 @@ struct AttentionArgs {
   // (attention_decode_plan); for so many blocks of 128 run_teams threads
   int32_t* runs;  // [kRunsInts]
   int32_t run_blocks, run_teams;
-  int32_t merge_apart;  // decode: runs that are not a row's only one leave their results to attention_decode_merge
+  int32_t runs_are_new;  // decode: by the kernel directly before
+  int32_t merge_apart;   // decode: runs that are not a row's only one leave their results to attention_decode_merge
 };
 
 struct SwigluScaleArgs {

@@ -89,7 +89,7 @@ void decode(OpContext& op, const AttentionParams& p, AttentionArgs args) {
   if (op.runs_of != key) {
     op.runs_of = key;
     op.launch.launch(op.launch.kernel("attention_decode_plan"), {.block = 32}, args);
-    op.launch.fence();
+    args.runs_are_new = true;
   }
   const char* kernel = !products    ? "attention_decode"
                        : teams == 2 ? "attention_decode_sm80_pairs"
@@ -240,6 +240,7 @@ void attention(OpContext& op, const AttentionParams& p) {
                            .runs = nullptr,
                            .run_blocks = 0,
                            .run_teams = 1,
+                           .runs_are_new = 0,
                            .merge_apart = 0};
   if (p.step->numeric_class == NumericClass::kDecode) {
     decode(op, p, args);
