@@ -16,11 +16,6 @@ constexpr int kResidualColumns = 32;
 constexpr int kResidualBytes = kTileTokens * 128;
 /** Boxes that a stage of the ring has room for. */
 __host__ __device__ constexpr int residual_boxes(int stage_bytes) { return stage_bytes / kResidualBytes; }
-/** Tensor maps need rows that start at multiples of 16 bytes; others are read where they are. */
-R1_DEVICE bool residual_in_ring(const LinearOutput& out) {
-  return out.epilogue == LinearEpilogue::kAddResidual && out.vector;
-}
-
 /** 16 weight rows of pairs, of which 8 are dimensions from `dimension()` on and 8 their partners. */
 struct PairGroup {
   int head, in_head;

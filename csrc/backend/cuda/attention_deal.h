@@ -11,11 +11,12 @@ constexpr int kWideKeys = 128;  // of a key tile: two KV blocks
 R1_HOST_DEVICE constexpr int key_tiles(int slot) { return slot / kWideKeys + 1; }
 
 /**
- * Whether to deal a step of so many items, the longest of which ends with the query at `last_slot`. One block an item
- * leaves SMs idle for half of the longest item in the mean; dealing costs each block what some 25 key tiles do. On an
- * H200 a step of 2048 rows of the 7B shape took 150 instead of 99 us a layer at a prompt's beginning, 351 instead of
- * 358 behind 4096 keys and 1715 instead of 1853 behind 28 672, where an SM has 3.4 items. With 13.6, a step of 8192
- * rows at a prompt's beginning, it took 1171 instead of 1087: the more items, the less is idle in the end.
+ * Whether to deal a step of so many items, the longest of which ends with the query at `last_slot`. Whole items leave
+ * SMs idle for half of the longest one in the mean; dealing cost each block what some 25 key tiles do. On an H200 a
+ * step of 2048 rows of the 7B shape took 150 instead of 99 us a layer at a prompt's beginning, 351 instead of 358
+ * behind 4096 keys and 1715 instead of 1853 behind 28 672, where an SM has 3.4 items. With 13.6, a step of 8192 rows at
+ * a prompt's beginning, it took 1171 instead of 1087: the more items, the less is idle in the end. That was before
+ * pieces were described ahead (attention_wide.cuh), which makes dealing cheaper; the limits were not measured again.
  */
 R1_HOST_DEVICE constexpr bool worth_dealing(int64_t items, int last_slot, int sms) {
   constexpr int kMostItems = 8;  // of an SM: between those two

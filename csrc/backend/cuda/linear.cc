@@ -194,9 +194,8 @@ void LinearLauncher::launch_tile(const LinearCall& call, const LinearPlan& plan,
   const CUtensorMap w_map = call.epilogue == LinearEpilogue::kRopeAppend
                                 ? maps_.get_pairs(weights(w), w.rows, w.cols, w.ld, box_rows, call.rope.head_dim)
                                 : maps_.get(weights(w), w.stored_rows, w.cols, w.ld, plan.tile_rows / cluster);
-  const bool adds = call.epilogue == LinearEpilogue::kAddResidual && out.vector;
   const CUtensorMap residual_map =
-      adds ? maps_.get_f32(out.y, out.rows, out.columns, out.ldy, plan.tile_tokens) : x_map;
+      residual_in_ring(out) ? maps_.get_f32(out.y, out.rows, out.columns, out.ldy, plan.tile_tokens) : x_map;
   const LinearTileParams params{.out = out,
                                 .k_blocks = k_blocks(w),
                                 .stored_rows = static_cast<int32_t>(w.stored_rows),

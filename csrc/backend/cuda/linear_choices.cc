@@ -50,7 +50,7 @@ void insert(Map& map, const Key& key, const Value& value, const Choice& choice) 
            describe(choice) + " is given twice. Delete one of the two.");
 }
 
-/** "64, 128 or 192" */
+/** "8, 16, 32 or 64" */
 template <class List, class Of>
 std::string either(const List& list, Of&& of) {
   std::string out;

@@ -26,6 +26,14 @@ struct LinearOutput {
   int32_t vector;  // rows of y start at multiples of 16 bytes
 };
 
+/**
+ * Whether linear_sm90_prefill_* has the residual stream brought by a tensor map, which needs rows that start at
+ * multiples of 16 bytes; others are read where they are.
+ */
+R1_HOST_DEVICE constexpr bool residual_in_ring(const LinearOutput& out) {
+  return out.epilogue == LinearEpilogue::kAddResidual && out.vector;
+}
+
 /** Of a NormInput (backend.h). */
 struct NormScaling {
   const float* squares;  // as the same method leaves them (NormPreparation), or null: x is not to be normed
