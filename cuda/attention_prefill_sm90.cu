@@ -45,7 +45,7 @@ R1_DEVICE void attention_prefill_wide(const TensorMap& cache, const AttentionArg
     }
     pdl_wait();
     if (warp == kLoader) {
-      WideLoader<kDim> loader(a, cache, shared, barriers);
+      WideLoader<kDim> loader(a, cache, shared, barriers, kStays && a.deal_total == 0);
       for_each_work<kStays>(barriers, works, [&](const WideWork& work) {
         if (lane == 0) loader.run(work);
       });

@@ -41,7 +41,7 @@ struct WideBarriers {
   uint64_t end_values[kStages];  // V of an item's last tile, before what lies behind the last key is cleared
   uint64_t full_queries[2], empty_queries[2];
   uint64_t full_work[2], empty_work[2];
-  uint64_t near_end;  // of a piece: its last tiles are being loaded
+  uint64_t near_end;  // of an item that was claimed: its last tiles are being loaded
 
   /** By one thread; of so many warpgroups of consumers. */
   R1_DEVICE void init(int consumers) {
@@ -253,12 +253,13 @@ class WideQueries {
   int head_, wrap_, step_;  // wrap: from a row's last head to the next row's first
 };
 
-/** Brings tiles of K and V; one thread does. */
+/** Brings tiles of K and V; one thread does. Where items are `claimed` it says when one comes to its end. */
 template <int kDim>
 class WideLoader {
  public:
-  R1_DEVICE WideLoader(const AttentionArgs& a, const TensorMap& cache, WideShared<kDim> shared, WideBarriers& barriers)
-      : a_(a), cache_(cache), shared_(shared), barriers_(barriers) {}
+  R1_DEVICE WideLoader(const AttentionArgs& a, const TensorMap& cache, WideShared<kDim> shared, WideBarriers& barriers,
+                       bool claimed)
+      : a_(a), cache_(cache), shared_(shared), barriers_(barriers), claimed_(claimed) {}
 
   R1_DEVICE void run(const WideWork& work) {
     const int32_t* const blocks = a_.step.tail + work.blocks;
@@ -270,7 +271,7 @@ class WideLoader {
 #pragma unroll 1
     for (int tile = work.begin; tile < end; ++tile, ++done_) {
       const int i = done_, stage = i % kStages;
-      if (tile == max(work.begin, end - kTilesNearEnd)) barrier_arrive(shared_address(&barriers_.near_end));
+      if (claimed_ && tile == max(work.begin, end - kTilesNearEnd)) barrier_arrive(shared_address(&barriers_.near_end));
       const uint32_t parity = (i / kStages - 1) & 1;
       const bool ends = (tile + 1) * kKeys > keys_end;
       const bool both = 2 * tile + 1 < end_block;
@@ -306,6 +307,7 @@ class WideLoader {
   const TensorMap& cache_;
   const WideShared<kDim> shared_;
   WideBarriers& barriers_;
+  const bool claimed_;
   int done_ = 0;  // tiles of all pieces
 };
 
