@@ -34,8 +34,7 @@ struct WideShared {
   }
 };
 
-/** Those of queries and of work are used where blocks stay alone: one for each warpgroup of consumers, and each place.
- */
+/** Those of queries (of each warpgroup of consumers) and of work (of each place) are used only where blocks stay. */
 struct WideBarriers {
   uint64_t full_keys[kStages], empty_keys[kStages], full_values[kStages], empty_values[kStages];
   uint64_t end_values[kStages];  // V of an item's last tile, before what lies behind the last key is cleared
@@ -63,8 +62,10 @@ struct WideBarriers {
   }
 };
 enum NamedBarrier : int { kTurn = 1, kClear = 3, kGroup = 4, kConsumers = 6 };  // kTurn and kGroup: one each
-/** Warps of the producers' warpgroup. All but the first clear V; where blocks stay, kQueries and the next bring
- * queries, and the last describes work. */
+/**
+ * Warps of the producers' warpgroup. All but the first clear V; where blocks stay, kQueries and the one behind it bring
+ * queries, too, and the last describes work instead.
+ */
 enum ProducerWarp : int { kLoader = 0, kQueries = 1, kDescriber = 3 };
 
 /** A piece of work: some rows' members and a run of their keys. In shared memory: registers are full of sums. */

@@ -72,7 +72,7 @@ struct TileDeal {
     const int64_t item = column_begin + tiles[tile].before;
     return {column, tile, static_cast<int>((first > item ? first : item) - item), static_cast<int>(last - item)};
   }
-  /** The block that has the keys before block b's part, which begins there, inside of an item. */
+  /** The block that has the keys before block b's part, which begins at `begin`, inside of an item. */
   R1_HOST_DEVICE int block_before(int b, int64_t begin) const {
     int before = b - 1;
     while (before > 0 && cut(before) == begin) --before;
