@@ -16,6 +16,7 @@ constexpr int kResidualColumns = 32;
 constexpr int kResidualBytes = kTileTokens * 128;
 /** Boxes that a stage of the ring has room for. */
 __host__ __device__ constexpr int residual_boxes(int stage_bytes) { return stage_bytes / kResidualBytes; }
+
 /** 16 weight rows of pairs, of which 8 are dimensions from `dimension()` on and 8 their partners. */
 struct PairGroup {
   int head, in_head;

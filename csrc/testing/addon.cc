@@ -42,6 +42,12 @@ Napi::Value worth_dealing(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), worth);
 }
 
+/** (items, SMs) */
+Napi::Value worth_staying(const Napi::CallbackInfo& info) {
+  const bool worth = cuda::worth_staying(info[0].ToNumber().Int64Value(), info[1].ToNumber().Int32Value());
+  return Napi::Boolean::New(info.Env(), worth);
+}
+
 /** (key tiles of each tile, columns, blocks) → of each block its pieces in order: [column, tile, begin, end, source].
  */
 Napi::Value dealt_pieces(const Napi::CallbackInfo& info) {
@@ -111,6 +117,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("loadWithFailure", Napi::Function::New<load_with_failure>(env));
   exports.Set("dealtPieces", Napi::Function::New<dealt_pieces>(env));
   exports.Set("worthDealing", Napi::Function::New<worth_dealing>(env));
+  exports.Set("worthStaying", Napi::Function::New<worth_staying>(env));
   exports.Set("describeCuda", Napi::Function::New<cuda_description>(env));
   exports.Set("chooseFamily", Napi::Function::New<chosen_family>(env));
   exports.Set("nvmlStatus", Napi::Function::New<nvml_status>(env));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { testAddon } from "../support/test-addon";
 
-const { dealtPieces, worthDealing } = testAddon();
+const { dealtPieces, worthDealing, worthStaying } = testAddon();
 
 interface Case {
   name: string;
@@ -86,4 +86,16 @@ it.each([
   { name: "300 rows of 9/3 heads at 9000 and 40 prompts (there)", items: (3 + 40) * 9, lastSlot: 8999, dealt: true },
 ])("deals to 132 SMs where it pays: $name", ({ items, lastSlot, dealt }) => {
   expect(worthDealing(items, lastSlot, 132)).toBe(dealt);
+});
+
+it.each([
+  { name: "7B, the first 2048 rows", items: 16 * 28, stays: true },
+  { name: "1.5B, the first 2048 rows", items: 16 * 12, stays: false },
+  { name: "two items an SM", items: 2 * 132, stays: false },
+  { name: "a prompt beside a late chunk and short prompts (attention.test.ts)", items: (5 + 3 + 24) * 9, stays: true },
+  { name: "short prompts with a window (there)", items: (4 + 2 + 61) * 4, stays: true },
+  { name: "prompts with a window (there)", items: (3 + 3 + 2 + 9) * 16, stays: true },
+  { name: "four prompts (there)", items: (4 + 3 + 1 + 2) * 28, stays: true },
+])("lets the blocks of 132 SMs stay where an SM has many items: $name", ({ items, stays }) => {
+  expect(worthStaying(items, 132)).toBe(stays);
 });

@@ -419,6 +419,8 @@ export interface TestAddon {
   dealtPieces(keyTiles: Int32Array, columns: number, blocks: number): [number, number, number, number, number][][];
   /** attention_deal.h: whether a step of so many items, the longest of which ends at `lastSlot`, is dealt to the SMs. */
   worthDealing(items: number, lastSlot: number, sms: number): boolean;
+  /** The same: whether blocks stay and take so many items one after the other. */
+  worthStaying(items: number, sms: number): boolean;
   /** Elements [first, first + count) of csrc/backend/random_weights.h, before rounding to a stored type. */
   randomValues(seed: number, scale: number, first: number, count: number): Float32Array;
   /** csrc/backend/sample_math.h. */

@@ -118,8 +118,7 @@ R1_HOST_DEVICE constexpr unsigned decode_ring_bytes(int head_dim, int stages) {
 }
 /** Counters of a row and group of heads: spans done, then of each span its segments done. */
 constexpr int kDecodeCounters = 1 + kMaxSegments / kSpanSegments;
-/** decode: rows times groups of heads times kDecodeCounters; prefill: tiles times heads, or two of a block that stays.
- */
+/** decode: rows times groups of heads times kDecodeCounters; prefill: tiles times heads, two of a block that stays. */
 constexpr int kAttentionCounters = 64 * 256 * kDecodeCounters;
 /** Of attention_decode_merge: for each span one for four dimensions. */
 R1_HOST_DEVICE constexpr int decode_merge_threads(int head_dim) { return kMaxSegments / kSpanSegments * head_dim / 4; }

@@ -170,10 +170,8 @@ void launch_tiles(OpContext& op, const AttentionParams& p, const PrefillRow& row
   const int64_t blocks = row.wide ? p.kv_heads * ((members + tile_rows - 1) / tile_rows) : p.heads;
   const int64_t states = blocks * (tile_rows / kStateRows);
   const int64_t state_floats = 4 * prefill_partial(p.head_dim);
-  // Where an SM has few items the card fills the places of the first as soon (bench/NOTES.md).
-  constexpr int kLeastItems = 2;
   const bool dealt = row.staying && is_dealt(op, p, tiles * blocks);
-  if (dealt || (row.staying && tiles * blocks > kLeastItems * sms)) {
+  if (dealt || (row.staying && worth_staying(tiles * blocks, sms))) {
     return launch_staying(op, p, row, blocks, dealt, args);
   }
   const bool split = segments > 1 && 2 * tiles * blocks <= blocks_per_sm * sms &&
